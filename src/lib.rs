@@ -1,1 +1,4 @@
 //! Lifeboat
+
+pub mod retention;
+pub mod schedule;
