@@ -1,0 +1,152 @@
+//! The engines of a source or target. Adding a system is one field here and one folder in `engine`.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{Credentials, Span, Tls};
+
+/// What is backed up: exactly one engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.emqx) && !has(self.kuzzle) && !has(self.cnosdb) && !has(self.rethinkdb) && !has(self.command)").message("only the engine influxdb is built yet; emqx, kuzzle, cnosdb, rethinkdb and command are refused until they are"))]
+#[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("source takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
+pub struct SourceSpec {
+    /// InfluxDB Enterprise or OSS 1.x.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub influxdb: Option<InfluxDbSource>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emqx: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kuzzle: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnosdb: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rethinkdb: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<NotBuilt>,
+}
+
+/// What is restored into: exactly one engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.emqx) && !has(self.kuzzle) && !has(self.cnosdb) && !has(self.rethinkdb) && !has(self.command)").message("only the engine influxdb is built yet; emqx, kuzzle, cnosdb, rethinkdb and command are refused until they are"))]
+#[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("target takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
+pub struct TargetSpec {
+    /// InfluxDB Enterprise or OSS 1.x.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub influxdb: Option<InfluxDbTarget>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emqx: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kuzzle: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnosdb: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rethinkdb: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<NotBuilt>,
+}
+
+/// Holds the place of what is not built yet, so that it is refused and never ignored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct NotBuilt {}
+
+/// How InfluxDB is exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum InfluxDbMethod {
+    /// Queries over HTTP, stored as line protocol that `influx -import` reads.
+    #[default]
+    LineProtocol,
+    /// `influxd backup -portable`; not built yet.
+    Portable,
+    /// `influxd-ctl backup` (Enterprise); not built yet.
+    Ctl,
+}
+
+/// One database, or parts of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InfluxDbDatabase {
+    /// Name of the database.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    /// Retention policies to take. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 255)))]
+    pub retention_policies: Vec<String>,
+    /// Measurements to take, by exact name. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 1024)))]
+    pub measurements: Vec<String>,
+}
+
+/// Windows between full exports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InfluxDbIncremental {
+    /// How far each window reaches back before the last watermark, for points written late. Default 10m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Span>,
+    /// How far before now a window ends. Default 0s: a window takes what is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<Span>,
+    /// A full export when the last is older than this: it catches deletes and points later than the overlap. Default 24h.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_every: Option<Span>,
+}
+
+/// An InfluxDB to export.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.method) || self.method == 'lineProtocol'").message("only the method lineProtocol is built yet; portable and ctl are refused until they are"))]
+#[x_kube(validation = Rule::new("isURL(self.url) && url(self.url).getScheme() in ['http', 'https'] && !self.url.contains('@')").message("url takes http:// or https://, a host and a port, and no user or password; put those into credentials"))]
+pub struct InfluxDbSource {
+    /// Base URL of the HTTP API, for example `http://influxdb:8086`.
+    #[schemars(length(min = 8, max = 512))]
+    pub url: String,
+    /// Secret with the keys `username` and `password`. None: the server asks for no login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
+    /// How TLS is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// The method. Default lineProtocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<InfluxDbMethod>,
+    /// Databases, or parts of them. Empty: all but `_internal`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub databases: Vec<InfluxDbDatabase>,
+    /// Windows between full exports. None: each export is full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incremental: Option<InfluxDbIncremental>,
+}
+
+/// An InfluxDB to restore into.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("isURL(self.url) && url(self.url).getScheme() in ['http', 'https'] && !self.url.contains('@')").message("url takes http:// or https://, a host and a port, and no user or password; put those into credentials"))]
+pub struct InfluxDbTarget {
+    /// Base URL of the HTTP API, for example `http://influxdb:8086`.
+    #[schemars(length(min = 8, max = 512))]
+    pub url: String,
+    /// Secret with the keys `username` and `password`. None: the server asks for no login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
+    /// How TLS is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}

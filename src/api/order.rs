@@ -1,0 +1,135 @@
+//! What the controller tells a job pod: one JSON document, without secrets.
+//!
+//! It reaches the pod as a file (an annotation of the pod, through a downward API volume), so
+//! nothing in it is ever expanded by Kubernetes or seen by a shell. Secrets are files of their own.
+
+use serde::{Deserialize, Serialize};
+
+use super::common::{Compression, Limits, ManifestRef};
+use super::engines::{SourceSpec, TargetSpec};
+use super::restore::{ConflictPolicy, Preflight, Remap, Verify};
+use super::storage_location::StorageLocationSpec;
+use crate::manifest::Identity;
+
+/// Where the files of a job pod lie.
+pub mod paths {
+    /// The order.
+    pub const ORDER: &str = "/var/run/lifeboat/order/order.json";
+    /// The keys of the location's Secret, a file each.
+    pub const STORAGE_CREDENTIALS: &str = "/var/run/lifeboat/storage/credentials";
+    /// The location's CA bundle.
+    pub const STORAGE_CA: &str = "/var/run/lifeboat/storage/ca/ca.crt";
+    /// The keys of the database's Secret, a file each.
+    pub const DATABASE_CREDENTIALS: &str = "/var/run/lifeboat/database/credentials";
+    /// The database's CA bundle.
+    pub const DATABASE_CA: &str = "/var/run/lifeboat/database/ca/ca.crt";
+    /// Where the volume of a local location is mounted.
+    pub const LOCAL_STORE: &str = "/var/lib/lifeboat/store";
+    /// Where the outcome is written for the kubelet to pick up.
+    pub const TERMINATION_LOG: &str = "/dev/termination-log";
+}
+
+/// Environment variable with the pod's uid, from the downward API: the run id.
+pub const RUN_ID_ENV: &str = "LIFEBOAT_RUN_ID";
+
+/// The orders of a job pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "camelCase")]
+pub enum Order {
+    /// Export a source.
+    Export(Box<ExportOrder>),
+    /// Import backups into a target.
+    Import(Box<ImportOrder>),
+    /// Check that backups are whole.
+    Verify(VerifyOrder),
+    /// Delete what retention does not keep.
+    Prune(PruneOrder),
+}
+
+/// The bounds of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bounds {
+    /// The longest the run may take, by the pod's own monotonic clock.
+    pub timeout_seconds: u64,
+    /// The run acts on nothing after this: a pod that starts later ends at once.
+    pub not_after: jiff::Timestamp,
+}
+
+/// Export a source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportOrder {
+    /// Whose backup it is.
+    pub identity: Identity,
+    /// What is exported.
+    pub source: SourceSpec,
+    /// Where to.
+    pub storage: StorageLocationSpec,
+    /// How stored bytes are packed.
+    pub compression: Compression,
+    /// What the job may use.
+    pub limits: Limits,
+    /// The bounds of the run.
+    pub bounds: Bounds,
+}
+
+/// Import backups into a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportOrder {
+    /// Namespace and name of the Restore, for log lines.
+    pub restore: String,
+    /// Where from.
+    pub storage: StorageLocationSpec,
+    /// What is imported, in order: a full backup and its windows, or one window.
+    pub manifests: Vec<ManifestRef>,
+    /// Where to.
+    pub target: TargetSpec,
+    /// New names.
+    pub remap: Vec<Remap>,
+    /// What happens where the target already holds data.
+    pub conflict_policy: ConflictPolicy,
+    /// Names the target where the restore could destroy something.
+    pub confirm: Option<String>,
+    /// Say what would happen, and change nothing.
+    pub dry_run: bool,
+    /// What is checked before the target is touched.
+    pub preflight: Preflight,
+    /// What is proven after the import.
+    pub verify: Verify,
+    /// For a drill: import into databases of these names only (each database gets this prefix), refuse if one exists, and drop them at the end.
+    pub drill_prefix: Option<String>,
+    /// What the job may use.
+    pub limits: Limits,
+    /// The bounds of the run.
+    pub bounds: Bounds,
+}
+
+/// Check that backups are whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyOrder {
+    /// Where they are.
+    pub storage: StorageLocationSpec,
+    /// The backups to check.
+    pub manifests: Vec<ManifestRef>,
+    /// The bounds of the run.
+    pub bounds: Bounds,
+}
+
+/// Delete backups, and data that no manifest names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PruneOrder {
+    /// Where they are.
+    pub storage: StorageLocationSpec,
+    /// Whose line it is (`slot` and `runId` are empty).
+    pub identity: Identity,
+    /// Manifest keys to delete, decided by the controller; checked again by the job.
+    pub delete: Vec<String>,
+    /// Data without a manifest that is older than this is swept.
+    pub sweep_before: jiff::Timestamp,
+    /// The bounds of the run.
+    pub bounds: Bounds,
+}

@@ -1,0 +1,315 @@
+//! `Restore`: one import of one backup into a target.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::backup::Phase;
+use super::common::{
+    JobTemplate, Limits, LocalRef, ManifestRef, PhaseTiming, RetryPolicy, Span, Totals,
+};
+use super::engines::{NotBuilt, TargetSpec};
+
+/// A line of backups in a bucket: those of one schedule of one cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupLine {
+    /// The StorageLocation that is read.
+    pub storage: LocalRef,
+    /// Name of the cluster that wrote the backups.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub cluster: String,
+    /// Namespace of the schedule there.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub namespace: String,
+    /// Name of the BackupSchedule there.
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    )]
+    pub schedule: String,
+}
+
+/// The newest backup of a line that is not later than a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AsOf {
+    /// The line of backups.
+    #[serde(flatten)]
+    pub line: BackupLine,
+    /// Take the newest backup whose consistency time is not later than this.
+    pub time: jiff::Timestamp,
+}
+
+/// How much of a chain is restored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ChainScope {
+    /// The full backup that it builds on and every window up to it.
+    #[default]
+    Chain,
+    /// This backup alone: for a target that already holds what came before.
+    Window,
+}
+
+/// A manifest in a bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestSource {
+    /// The StorageLocation that is read.
+    pub storage: LocalRef,
+    /// Key of the manifest below the location's prefix, beginning with `lifeboat/v1/`.
+    #[schemars(
+        length(min = 1, max = 1024),
+        regex(pattern = r"^lifeboat/v1/[A-Za-z0-9][A-Za-z0-9./_-]*\.json$")
+    )]
+    pub path: String,
+    /// SHA-256 of the manifest's bytes. None: whatever is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 64, max = 64), regex(pattern = r"^[0-9a-f]{64}$"))]
+    pub sha256: Option<String>,
+    /// How much of its chain is restored. Default Chain.
+    #[serde(default)]
+    pub scope: ChainScope,
+}
+
+/// What is restored: exactly one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.vendorDump)").message("vendorDump is not built yet; use backup, latest, asOf or manifest"))]
+#[x_kube(validation = Rule::new("(has(self.backup) ? 1 : 0) + (has(self.latest) ? 1 : 0) + (has(self.asOf) ? 1 : 0) + (has(self.manifest) ? 1 : 0) + (has(self.vendorDump) ? 1 : 0) == 1").message("source takes exactly one of backup, latest, asOf, manifest or vendorDump"))]
+pub struct RestoreSource {
+    /// A Backup of the same namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<LocalRef>,
+    /// The newest backup of a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<BackupLine>,
+    /// The newest backup of a line that is not later than a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<AsOf>,
+    /// A manifest in a bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<ManifestSource>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_dump: Option<NotBuilt>,
+}
+
+/// A new name for a database (an index, a table).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Remap {
+    /// Name in the backup.
+    #[schemars(length(min = 1, max = 255))]
+    pub from: String,
+    /// Name in the target.
+    #[schemars(length(min = 1, max = 255))]
+    pub to: String,
+}
+
+/// What happens where the target already holds data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ConflictPolicy {
+    /// Refuse.
+    #[default]
+    Fail,
+    /// Write over records of the same key, leave all others.
+    Overwrite,
+    /// Drop what is there first.
+    Replace,
+}
+
+/// What is checked before the target is touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Preflight {
+    /// Read everything once and compare its digests.
+    #[default]
+    Digests,
+    /// Compare sizes only.
+    Sizes,
+}
+
+/// What is proven after the import.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Verify {
+    /// Nothing.
+    None,
+    /// As many records as the manifest says.
+    #[default]
+    Counts,
+    /// Each record of the backup is in the target with the same content.
+    Contains,
+    /// And nothing else is there.
+    Equal,
+}
+
+/// Everything of a restore but its source; a RestoreSchedule's template has the same.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.conflictPolicy != 'Replace' || has(self.confirm)").message("conflictPolicy Replace drops what is there: set confirm to the target's url"))]
+#[x_kube(validation = Rule::new("!has(self.quiesce)").message("quiesce is not built yet; remove it"))]
+pub struct RestoreParameters {
+    /// Where to.
+    pub target: TargetSpec,
+    /// New names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub remap: Vec<Remap>,
+    /// What happens where the target already holds data. Default Fail.
+    #[serde(default)]
+    pub conflict_policy: ConflictPolicy,
+    /// Names the target (its url) where the restore could destroy something; `source <url>` to allow a restore into its own source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 600))]
+    pub confirm: Option<String>,
+    /// True: say what would happen, and change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// What is checked before the target is touched. Default Digests.
+    #[serde(default)]
+    pub preflight: Preflight,
+    /// What is proven after the import. Default Counts.
+    #[serde(default)]
+    pub verify: Verify,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiesce: Option<NotBuilt>,
+    /// The longest one attempt may take. Default 1h.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// How often a failed run is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+    /// What the job may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// Settings of the job pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobTemplate>,
+}
+
+/// One import. The spec can't be changed later, but for `cancel`.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "lifeboat.dev",
+    version = "v1alpha1",
+    kind = "Restore",
+    namespaced,
+    shortname = "rst",
+    category = "lifeboat",
+    status = "RestoreStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "One import of a backup into a target.",
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(
+        name = "Records",
+        type_ = "integer",
+        json_path = ".status.totals.records"
+    ),
+    printcolumn(name = "Verified", type_ = "string", json_path = ".status.verified"),
+    printcolumn(
+        name = "Consistent",
+        type_ = "date",
+        json_path = ".status.consistencyTime"
+    ),
+    printcolumn(
+        name = "RTO",
+        type_ = "integer",
+        json_path = ".status.rtoSeconds",
+        description = "Seconds from creation to verified"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Failed\")].reason"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreSpec {
+    /// What is restored.
+    pub source: RestoreSource,
+    /// Where to, and how.
+    #[serde(flatten)]
+    pub parameters: RestoreParameters,
+    /// True ends the run; the Restore becomes Failed with the reason Cancelled.
+    #[serde(default)]
+    pub cancel: bool,
+}
+
+/// What became of a Restore.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreStatus {
+    /// The generation that the conditions speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Complete`, `Failed`, `Ready`, `Stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// Pending, Running, Complete or Failed: the conditions in one word, for people.
+    #[serde(default)]
+    pub phase: Phase,
+    /// The manifests that are restored, in order. Fixed once chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 512))]
+    pub manifests: Vec<ManifestRef>,
+    /// The attempt that runs or ran last, counted from 1.
+    #[serde(default)]
+    pub attempt: u32,
+    /// When the next attempt may start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_time: Option<jiff::Timestamp>,
+    /// The Job of the last attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub job: Option<String>,
+    /// No pod of the last attempt acts on the target after this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<jiff::Timestamp>,
+    /// When the first attempt was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<jiff::Timestamp>,
+    /// When it was Complete or Failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<jiff::Timestamp>,
+    /// The consistency time of the backup that is now in the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency_time: Option<jiff::Timestamp>,
+    /// The check that was passed: None, Counts, Contains or Equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verify>,
+    /// Seconds from this object's creation to verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rto_seconds: Option<u64>,
+    /// What was moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Totals>,
+    /// Records that the target refused.
+    #[serde(default)]
+    pub refused_records: u64,
+    /// Records past the target's retention.
+    #[serde(default)]
+    pub expired_records: u64,
+    /// The phases of the run that ended it, with their times: wait, fetch, import, verify.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub phases: Vec<PhaseTiming>,
+    /// What a person should know, and for `dryRun` what would happen. At most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 512)))]
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,157 @@
+//! `StorageLocation`: a bucket and prefix, its credentials, its access mode.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{CaBundle, Credentials};
+use super::engines::NotBuilt;
+
+/// What a location may be used for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AccessMode {
+    /// Backups are written and pruned.
+    #[default]
+    ReadWrite,
+    /// Backups are only read, as on a standby.
+    ReadOnly,
+}
+
+/// An S3 bucket, or one of a server that speaks S3.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.endpoint) || (isURL(self.endpoint) && url(self.endpoint).getScheme() in ['http', 'https'] && !self.endpoint.contains('@'))").message("endpoint takes http:// or https://, a host and a port, and no user or password"))]
+pub struct S3Location {
+    /// Name of the bucket.
+    #[schemars(
+        length(min = 3, max = 63),
+        regex(pattern = r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$")
+    )]
+    pub bucket: String,
+    /// Path below which everything lies. Empty: the bucket's root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(
+        length(max = 256),
+        regex(pattern = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$")
+    )]
+    pub prefix: String,
+    /// Region. Default us-east-1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub region: Option<String>,
+    /// URL of the server, where it is not AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 512))]
+    pub endpoint: Option<String>,
+    /// Put the bucket's name into the path and not into the host. Most servers other than AWS need it.
+    #[serde(default)]
+    pub force_path_style: bool,
+}
+
+/// A directory of a PersistentVolume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalLocation {
+    /// The PersistentVolumeClaim that is mounted into job pods, in the same namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub claim_name: String,
+    /// Path within the volume below which everything lies. Empty: its root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(
+        length(max = 256),
+        regex(pattern = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$")
+    )]
+    pub prefix: String,
+}
+
+/// Where backups are kept.
+#[derive(
+    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema,
+)]
+#[kube(
+    group = "lifeboat.dev",
+    version = "v1alpha1",
+    kind = "StorageLocation",
+    namespaced,
+    shortname = "sloc",
+    category = "lifeboat",
+    status = "StorageLocationStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "A bucket and prefix that backups are written to or read from, with its credentials and access mode.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.accessMode"),
+    printcolumn(name = "Bucket", type_ = "string", json_path = ".spec.s3.bucket"),
+    printcolumn(name = "Checked", type_ = "date", json_path = ".status.lastCheckTime"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.gcs) && !has(self.azure)").message("gcs and azure are not built yet; use s3 or local"))]
+#[x_kube(validation = Rule::new("(has(self.s3) ? 1 : 0) + (has(self.gcs) ? 1 : 0) + (has(self.azure) ? 1 : 0) + (has(self.local) ? 1 : 0) == 1").message("a location takes exactly one of s3, gcs, azure or local"))]
+#[x_kube(validation = Rule::new("!has(self.encryption)").message("encryption is not built yet; remove it"))]
+#[x_kube(validation = Rule::new("!has(self.s3) || has(self.credentials)").message("s3 needs credentials.secretRef for now; workload identity is not built yet"))]
+#[x_kube(validation = Rule::new("!has(self.local) || !has(self.credentials)").message("a local location takes no credentials; remove them"))]
+pub struct StorageLocationSpec {
+    /// An S3 bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Location>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gcs: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure: Option<NotBuilt>,
+    /// A directory of a PersistentVolume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<LocalLocation>,
+    /// Secret with the keys `accessKeyId` and `secretAccessKey`, and where needed `sessionToken`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
+    /// Certificates to trust beside those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<CaBundle>,
+    /// ReadWrite, or ReadOnly as on a standby. Default ReadWrite.
+    #[serde(default)]
+    pub access_mode: AccessMode,
+    /// Uid of the cluster whose claim is taken over, after that cluster was rebuilt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub take_over_from: Option<String>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<NotBuilt>,
+}
+
+/// What is known of a location.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StorageLocationStatus {
+    /// The generation that the conditions speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, with a reason that tells one fault from another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// When the location was last checked and its state found changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_check_time: Option<jiff::Timestamp>,
+    /// Name of the cluster that holds the claim here, for this operator's cluster name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub claimed_by: Option<String>,
+}

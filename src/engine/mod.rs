@@ -1,0 +1,97 @@
+//! The engines: one folder a data system, each behind the trait [`Engine`].
+//!
+//! An engine speaks its system's protocol and nothing else: it knows no bucket, no codec, no
+//! Kubernetes. Adding a system is one folder and one line in `connect_source` and
+//! `connect_target`.
+
+mod error;
+mod types;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+pub use error::EngineError;
+pub use types::{
+    ChainPlan, ChainState, ContainsReport, ExportPlan, ExportRequest, ImportPlan, ImportReport,
+    PartPlan, PartSummary, ServerInfo, TargetState,
+};
+
+use crate::api::restore::Verify;
+use crate::manifest::{Fingerprint, Part};
+use crate::transfer::{RecordSink, RecordSource};
+
+/// Where an engine finds what must not stand in its spec.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Directory with the files of the database's Secret: `username`, `password`.
+    pub credentials: Option<PathBuf>,
+    /// PEM file with certificates to trust.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// A connection to one server of a data system, as source or as target.
+///
+/// Every call may be made at once with others of the same engine, up to the run's parallelism.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// Asks the server who it is. The first call of every run: it tells an unreachable server, a
+    /// wrong login and an unsupported version apart.
+    async fn probe(&self) -> Result<ServerInfo, EngineError>;
+
+    /// Decides what an export is made of. The caller notes the consistency time just before.
+    async fn plan_export(&self, request: &ExportRequest) -> Result<ExportPlan, EngineError>;
+
+    /// Reads one part and writes its records to `sink`, whole records at a time.
+    async fn export_part(
+        &self,
+        part: &PartPlan,
+        sink: &mut dyn RecordSink,
+    ) -> Result<PartSummary, EngineError>;
+
+    /// Looks at a finished export once more: a source that was dropped, renamed or restarted while
+    /// it was read is an error.
+    async fn finish_export(&self, plan: &ExportPlan) -> Result<(), EngineError>;
+
+    /// Says what of `part` the target already holds. Changes nothing.
+    async fn target_state(&self, part: &Part) -> Result<TargetState, EngineError>;
+
+    /// Checks the right to write, then makes what must be there before records: databases,
+    /// retention policies, tables. Under `Replace` it drops first. `structure` are the backup's
+    /// parts that hold no records.
+    async fn prepare_import(
+        &self,
+        plan: &ImportPlan,
+        structure: &[Part],
+    ) -> Result<(), EngineError>;
+
+    /// Writes the records of one part. Same key, same record: doing it twice changes nothing.
+    async fn import_part(
+        &self,
+        part: &Part,
+        records: &mut dyn RecordSource,
+    ) -> Result<ImportReport, EngineError>;
+
+    /// Whether the engine can do a check.
+    fn supports(&self, verify: Verify) -> bool;
+
+    /// Counts the records of `part` in the target, within what the backup covers.
+    async fn count_part(&self, part: &Part) -> Result<u64, EngineError>;
+
+    /// Looks each record of `part` up in the target, in batches.
+    async fn contains_part(
+        &self,
+        part: &Part,
+        records: &mut dyn RecordSource,
+    ) -> Result<ContainsReport, EngineError>;
+
+    /// Fingerprint of all that the target holds under the part's name.
+    async fn fingerprint_part(&self, part: &Part) -> Result<Fingerprint, EngineError>;
+
+    /// After the last part: continuous queries and the like, which must not run while data comes in.
+    async fn finish_import(&self, plan: &ImportPlan, structure: &[Part])
+    -> Result<(), EngineError>;
+
+    /// Drops what a drill made: only names that begin with the plan's drill prefix.
+    async fn drop_drill(&self, plan: &ImportPlan, structure: &[Part]) -> Result<(), EngineError>;
+}

@@ -1,0 +1,15 @@
+//! What can go wrong with a store.
+
+use crate::api::conditions::Reason;
+
+/// What can go wrong with a store. Messages say what to do, and hold no secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StorageError {
+    /// The reason for a condition.
+    pub reason: Reason,
+    /// A sentence that says what to do.
+    pub message: String,
+    /// True where another attempt may succeed without a change by a person.
+    pub retryable: bool,
+}

@@ -1,0 +1,73 @@
+//! What can go wrong while bytes are moved.
+
+use crate::api::conditions::Reason;
+use crate::manifest::ManifestError;
+use crate::storage::StorageError;
+
+/// What can go wrong while bytes are moved.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The manifest or the parts index can't be trusted.
+    #[error("{path}: {problem}")]
+    Manifest {
+        /// Key of the object.
+        path: String,
+        /// What is wrong.
+        problem: ManifestError,
+    },
+    /// A file is gone, cut or changed.
+    #[error(
+        "{path} is not what the manifest says: {problem}; the backup can't be restored from this copy"
+    )]
+    Corrupt {
+        /// Key of the object.
+        path: String,
+        /// What was seen.
+        problem: String,
+    },
+    /// The slot's manifest key is taken by a void marker.
+    #[error("the slot {slot} is void: {why}")]
+    SlotVoid {
+        /// Name of the slot.
+        slot: String,
+        /// The marker's words.
+        why: String,
+    },
+    /// The run's time is over.
+    #[error(
+        "the run was stopped after its timeout of {seconds} s; raise spec.timeout or lower what is exported"
+    )]
+    TimedOut {
+        /// The bound.
+        seconds: u64,
+    },
+    /// This process failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl TransferError {
+    /// The reason for a condition.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Storage(error) => error.reason,
+            Self::Manifest { .. } => Reason::ManifestInvalid,
+            Self::Corrupt { .. } => Reason::DataCorrupt,
+            Self::SlotVoid { .. } => Reason::SlotVoid,
+            Self::TimedOut { .. } => Reason::TimedOut,
+            Self::Internal(_) => Reason::InternalError,
+        }
+    }
+
+    /// True where another attempt may succeed without a change by a person.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.retryable,
+            Self::TimedOut { .. } | Self::Internal(_) => true,
+            Self::Manifest { .. } | Self::Corrupt { .. } | Self::SlotVoid { .. } => false,
+        }
+    }
+}
