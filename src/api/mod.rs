@@ -10,6 +10,7 @@ pub mod backup_schedule;
 pub mod common;
 pub mod conditions;
 pub mod engines;
+pub mod generate;
 pub mod order;
 pub mod outcome;
 pub mod restore;
@@ -18,6 +19,7 @@ pub mod storage_location;
 
 pub use backup::{Backup, BackupSpec, BackupStatus};
 pub use backup_schedule::{BackupSchedule, BackupScheduleSpec, BackupScheduleStatus};
+pub use generate::{crds, crds_yaml};
 pub use restore::{Restore, RestoreSpec, RestoreStatus};
 pub use restore_schedule::{RestoreSchedule, RestoreScheduleSpec, RestoreScheduleStatus};
 pub use storage_location::{StorageLocation, StorageLocationSpec, StorageLocationStatus};

@@ -1,0 +1,150 @@
+//! The CustomResourceDefinitions, made from the types.
+//!
+//! What schemars writes is almost what Kubernetes wants. The rest is put right here, in one place,
+//! so that the types stay plain: see [`tidy`].
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde_json::{Map, Value};
+
+use super::{Backup, BackupSchedule, Restore, RestoreSchedule, StorageLocation};
+
+/// A definition that can't be written down.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerateError {
+    /// The definition does not become JSON, or the tidied JSON is no definition.
+    #[error("the definition of {kind} can't be tidied: {source}")]
+    Tidy {
+        /// Kind of the definition.
+        kind: String,
+        /// What failed.
+        source: serde_json::Error,
+    },
+    /// The definition does not become YAML.
+    #[error("the definition of {kind} can't be written as YAML: {source}")]
+    Yaml {
+        /// Kind of the definition.
+        kind: String,
+        /// What failed.
+        source: serde_saphyr::ser::Error,
+    },
+}
+
+/// The definitions of all kinds, in alphabetical order, as they are to be installed.
+pub fn crds() -> Result<Vec<CustomResourceDefinition>, GenerateError> {
+    [
+        Backup::crd(),
+        BackupSchedule::crd(),
+        Restore::crd(),
+        RestoreSchedule::crd(),
+        StorageLocation::crd(),
+    ]
+    .into_iter()
+    .map(tidied)
+    .collect()
+}
+
+/// One definition as a YAML document, without a leading `---`.
+pub fn to_yaml(crd: &CustomResourceDefinition) -> Result<String, GenerateError> {
+    let kind = || crd.spec.names.kind.clone();
+    // The typed definition keeps bounds as floats; they are written as the integers they are.
+    let mut value = serde_json::to_value(crd).map_err(|source| GenerateError::Tidy {
+        kind: kind(),
+        source,
+    })?;
+    each_schema(&mut value, tidy);
+    serde_saphyr::to_string(&value).map_err(|source| GenerateError::Yaml {
+        kind: kind(),
+        source,
+    })
+}
+
+/// All definitions as one YAML stream, for `kubectl apply -f -`.
+pub fn crds_yaml() -> Result<String, GenerateError> {
+    let mut out = String::new();
+    for crd in crds()? {
+        out.push_str("---\n");
+        out.push_str(&to_yaml(&crd)?);
+    }
+    Ok(out)
+}
+
+fn tidied(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, GenerateError> {
+    let kind = crd.spec.names.kind.clone();
+    serde_json::to_value(crd)
+        .and_then(|mut value| {
+            each_schema(&mut value, tidy);
+            serde_json::from_value(value)
+        })
+        .map_err(|source| GenerateError::Tidy { kind, source })
+}
+
+fn each_schema(crd: &mut Value, rewrite: fn(&mut Value)) {
+    let versions = crd
+        .pointer_mut("/spec/versions")
+        .and_then(Value::as_array_mut);
+    for version in versions.into_iter().flatten() {
+        if let Some(schema) = version.pointer_mut("/schema/openAPIV3Schema") {
+            rewrite(schema);
+        }
+    }
+}
+
+/// Rewrites one schema and all below it to what Kubernetes means by it.
+///
+/// - `nullable` goes: an `Option` is a field that may be absent. Where null were taken, `has()`
+///   in a rule would be true for it.
+/// - Formats of unsigned integers, which OpenAPI v3 does not know, become `int64`; the minimum of
+///   0 stays.
+/// - Line breaks within a paragraph of a description, which come from the source's width, go.
+pub fn tidy(schema: &mut Value) {
+    let Value::Object(node) = schema else { return };
+    node.remove("nullable");
+    node.remove("title");
+    if node.get("default").is_some_and(Value::is_null) {
+        node.remove("default");
+    }
+    if let Some(Value::String(format)) = node.get_mut("format")
+        && format.starts_with("uint")
+    {
+        "int64".clone_into(format);
+    }
+    if let Some(Value::String(text)) = node.get_mut("description") {
+        *text = unwrapped(text);
+    }
+    for key in ["minimum", "maximum"] {
+        if let Some(number) = node.get_mut(key) {
+            whole(number);
+        }
+    }
+    below(node);
+}
+
+fn below(node: &mut Map<String, Value>) {
+    if let Some(Value::Object(properties)) = node.get_mut("properties") {
+        properties.values_mut().for_each(tidy);
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(child) = node.get_mut(key) {
+            tidy(child);
+        }
+    }
+}
+
+/// `1.0` as `1`: the bounds of integers pass through a float on their way.
+#[allow(clippy::cast_possible_truncation)]
+fn whole(number: &mut Value) {
+    if let Some(float) = number.as_f64()
+        && float.fract() == 0.0
+        && float.abs() < 9e15
+    {
+        *number = Value::from(float as i64);
+    }
+}
+
+fn unwrapped(text: &str) -> String {
+    text.split("\n\n")
+        .map(|paragraph| paragraph.split('\n').collect::<Vec<_>>().join(" "))
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}

@@ -1,0 +1,103 @@
+//! What is made from the types is in the repository, so that people and tools can read it there.
+//! These tests fail where it differs; `LIFEBOAT_GENERATE=1 cargo test --test generated` (or
+//! `make generate`) writes it anew.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod chart;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use lifeboat::api::generate::{crds, to_yaml};
+
+/// Sits in each folder whose files are all generated.
+const NOTICE: &str = "Made from src/api by `make generate`; edits are lost.";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Compares a folder with what it should hold, or writes it where that was asked for.
+fn in_step(folder: &str, extension: &str, wanted: &[(String, String)]) {
+    let folder = root().join(folder);
+    if std::env::var_os("LIFEBOAT_GENERATE").is_some() {
+        write(&folder, extension, wanted);
+    }
+    let names: BTreeSet<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(
+        present(&folder, extension),
+        names,
+        "{}: run `make generate`",
+        folder.display()
+    );
+    for (name, text) in wanted {
+        let path = folder.join(name);
+        let found = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            found == *text,
+            "{} differs from src/api: run `make generate`",
+            path.display()
+        );
+    }
+}
+
+fn present(folder: &Path, extension: &str) -> BTreeSet<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return BTreeSet::new();
+    };
+    entries
+        .map(|entry| PathBuf::from(entry.unwrap().file_name()))
+        .filter(|name| name.extension().is_some_and(|e| e == extension))
+        .map(|name| name.to_str().unwrap().to_owned())
+        .collect()
+}
+
+fn write(folder: &Path, extension: &str, wanted: &[(String, String)]) {
+    std::fs::create_dir_all(folder).unwrap();
+    for stale in present(folder, extension) {
+        std::fs::remove_file(folder.join(stale)).unwrap();
+    }
+    for (name, text) in wanted {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+/// Each kind's file name without ending, and its YAML.
+fn definitions() -> Vec<(String, String)> {
+    crds()
+        .unwrap()
+        .iter()
+        .map(|crd| (crd.spec.names.kind.to_lowercase(), to_yaml(crd).unwrap()))
+        .collect()
+}
+
+#[test]
+fn crds_are_in_step() {
+    let wanted: Vec<_> = definitions()
+        .into_iter()
+        .map(|(kind, yaml)| (format!("{kind}.yaml"), format!("# {NOTICE}\n{yaml}")))
+        .collect();
+    in_step("crds", "yaml", &wanted);
+}
+
+#[test]
+fn chart_templates_are_in_step() {
+    let wanted: Vec<_> = definitions()
+        .into_iter()
+        .map(|(kind, yaml)| {
+            let template = chart::template(&yaml);
+            (
+                format!("{kind}.yaml"),
+                format!("{{{{- /* {NOTICE} */}}}}\n{template}"),
+            )
+        })
+        .collect();
+    in_step("charts/lifeboat/templates/crds", "yaml", &wanted);
+}
+
+#[test]
+fn each_definition_is_small() {
+    for (kind, yaml) in definitions() {
+        assert!(yaml.len() < 200 * 1024, "{kind} has {} bytes", yaml.len());
+    }
+}
