@@ -12,10 +12,11 @@ import (
 	_ "github.com/coredns/coredns/plugin/hosts"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/ready"
+	_ "github.com/coredns/coredns/plugin/template"
 )
 
 func main() {
 	// The order is the order in which a query passes through the plugins.
-	dnsserver.Directives = []string{"health", "ready", "errors", "cache", "hosts", "kubernetes"}
+	dnsserver.Directives = []string{"health", "ready", "errors", "cache", "hosts", "kubernetes", "template"}
 	coremain.Run()
 }

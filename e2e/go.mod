@@ -1,0 +1,3 @@
+module lifeboat.dev/e2e
+
+go 1.25.0
