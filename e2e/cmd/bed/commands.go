@@ -66,7 +66,7 @@ func init() {
 	}))
 	add("status", "", "Show what runs and where.", plain(0, status))
 	add("env", "", "Print shell exports, for eval.", plain(0, env))
-	add("check", "[CLUSTER]", "Run a Job in each cluster that reaches everything a pod has to reach.", check)
+	add("check", "[CLUSTER]", "Check the accounts of the store, and from a Job in each cluster that pods reach everything.", check)
 	add("logs", "[COMPONENT]", "Print the log of a component, or list the components.\n"+
 		"A component is GROUP/NAME as `bed status` shows it, or just NAME if that is enough.", logs)
 	add("start-cluster", "CLUSTER", "Start one cluster, with what it had stored.", plain(1, startCluster))
@@ -125,6 +125,11 @@ func check(*flag.FlagSet) handler {
 			}
 			clusters = []layout.Cluster{c}
 		}
+		said, err := store.Check(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Print("object store, from this machine:\n", said)
 		for _, c := range clusters {
 			said, err := cluster.Check(ctx, dirs, c)
 			if err != nil {
