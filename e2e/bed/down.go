@@ -38,9 +38,6 @@ func Down(ctx context.Context, dirs layout.Dirs) error {
 		return err
 	}
 	say("network: gone")
-	if err := cgroup.Remove(ctx, ""); err != nil {
-		return err
-	}
 	for _, dir := range []string{dirs.Run(), layout.RuntimeDir} {
 		if err := os.RemoveAll(dir); err != nil {
 			return err

@@ -148,8 +148,17 @@ func Pids(group string) ([]int, error) {
 	return pids, nil
 }
 
-// Kill kills all processes of a group and waits until they are gone.
+// Kill kills all processes of a group, waits until they are gone and removes the
+// group. It must not be used again: there are kernels that kill each process
+// started right into a group that was ever killed.
 func Kill(ctx context.Context, group string) error {
+	if err := kill(ctx, group); err != nil {
+		return err
+	}
+	return remove(ctx, group)
+}
+
+func kill(ctx context.Context, group string) error {
 	unified, err := Unified()
 	if err != nil {
 		return err
@@ -177,8 +186,8 @@ func Kill(ctx context.Context, group string) error {
 	})
 }
 
-// Remove removes an empty group and the groups below it, in all hierarchies.
-func Remove(ctx context.Context, group string) error {
+// remove removes an empty group and the groups below it, in all hierarchies.
+func remove(ctx context.Context, group string) error {
 	all, err := Hierarchies()
 	if err != nil {
 		return err
