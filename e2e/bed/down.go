@@ -2,9 +2,13 @@ package bed
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +17,7 @@ import (
 	"lifeboat.dev/e2e/bed/layout"
 	"lifeboat.dev/e2e/bed/mounts"
 	"lifeboat.dev/e2e/bed/network"
+	"lifeboat.dev/e2e/bed/service"
 )
 
 // Down removes all of the bed but what was built and the logs. It relies on
@@ -42,6 +47,9 @@ func Down(ctx context.Context, dirs layout.Dirs) error {
 		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
+	}
+	if err := removeDevicePlugins(); err != nil {
+		return err
 	}
 	say("state: gone")
 	if left := Left(ctx, dirs); len(left) > 0 {
@@ -78,27 +86,45 @@ func Left(ctx context.Context, dirs layout.Dirs) []string {
 	return left
 }
 
-// processes lists those that run a binary of the bed or were told a path of its
-// state. It looks at all processes, to find what has escaped from the control groups.
+// processes lists those that were started by the bed. It looks at all processes
+// of the machine, to find what has escaped from the control groups.
 func processes(dirs layout.Dirs) []int {
 	var found []int
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if err != nil || pid == os.Getpid() || pid == os.Getppid() {
-			continue
-		}
-		cmdline, err := os.ReadFile(file)
 		if err != nil {
 			continue
 		}
-		line := string(cmdline)
-		exe, _ := os.Readlink(filepath.Join(filepath.Dir(file), "exe"))
-		ours := strings.HasPrefix(exe, dirs.Bin("")+"/") && strings.TrimSuffix(filepath.Base(exe), " (deleted)") != "bed"
-		shim := strings.Contains(line, "containerd") && strings.Contains(line, layout.RuntimeDir+"/")
-		if ours || shim {
+		environment, err := os.ReadFile(file)
+		if err != nil {
+			continue // ended meanwhile
+		}
+		if slices.Contains(strings.Split(string(environment), "\x00"), service.Mark+"="+dirs.Home) {
 			found = append(found, pid)
 		}
 	}
 	return found
+}
+
+// removeDevicePlugins removes the one socket that kubelet makes at a fixed place,
+// unless another kubelet of the machine listens there.
+func removeDevicePlugins() error {
+	const socket = "/var/lib/kubelet/device-plugins/kubelet.sock"
+	if connection, err := net.Dial("unix", socket); err == nil {
+		return connection.Close()
+	}
+	if err := os.Remove(socket); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	// Only empty directories can be removed so, and those are nobody's.
+	for dir := filepath.Dir(socket); dir != "/var/lib"; dir = filepath.Dir(dir) {
+		if os.Remove(dir) != nil {
+			break
+		}
+	}
+	return nil
 }

@@ -91,7 +91,9 @@ func (n *node) routing(ctx context.Context) error {
 	// Read and written inside the namespace: these settings belong to it.
 	if err := command.Run(ctx, network.In(n.Netns, "sh", "-c",
 		"echo 1 > /proc/sys/net/ipv4/ip_forward; "+
-			"[ ! -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables")...); err != nil {
+			// Or a pod's answer to another pod would bypass kube-proxy's rules. A module on some machines.
+			"[ -e /proc/sys/net/bridge ] || modprobe br_netfilter; "+
+			"echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables")...); err != nil {
 		return err
 	}
 	// The service addresses need some route, or a process on the node gets "unreachable"
@@ -113,9 +115,15 @@ func (n *node) controlPlane(ctx context.Context) error {
 		"--listen-client-urls=http://127.0.0.1:2379",
 		"--advertise-client-urls=http://127.0.0.1:2379",
 		"--listen-peer-urls=http://127.0.0.1:2380",
+		"--listen-metrics-urls=http://"+n.Address+":2381", // its health too
 		// The data is thrown away with the bed. Killing the process loses nothing even so.
 		"--unsafe-no-fsync",
 	); err != nil {
+		return err
+	}
+	// The API server would try again by itself, but ever more seldom.
+	if err := n.waitFor(ctx, "etcd ready", "etcd", 30*time.Second,
+		wait.HTTP(http.DefaultClient, "http://"+n.Address+":2381/health")); err != nil {
 		return err
 	}
 	if err := n.start("kube-apiserver",

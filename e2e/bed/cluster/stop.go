@@ -77,9 +77,16 @@ func removeShimSockets(runtime string) error {
 
 // removeOutside removes what kubelet and the network plugins write to fixed places.
 func removeOutside(n *node) error {
-	results, err := filepath.Glob("/var/lib/cni/results/lifeboat-" + n.Name + "-*")
+	var ours []string
+	results, err := filepath.Glob("/var/lib/cni/results/*")
 	if err != nil {
 		return err
+	}
+	for _, result := range results {
+		// A result tells the path of the pod's network namespace, which is below the runtime's directory.
+		if text, err := os.ReadFile(result); err == nil && strings.Contains(string(text), n.runtime()+"/") {
+			ours = append(ours, result)
+		}
 	}
 	links, err := filepath.Glob("/var/log/containers/*")
 	if err != nil {
@@ -87,10 +94,10 @@ func removeOutside(n *node) error {
 	}
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, n.run()+"/") {
-			results = append(results, link)
+			ours = append(ours, link)
 		}
 	}
-	for _, path := range results {
+	for _, path := range ours {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -5,6 +5,7 @@ package network
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 
@@ -37,7 +38,7 @@ func EnsureHub(ctx context.Context) error {
 	}
 	port := portOf(layout.HostAddress)
 	return steps(ctx,
-		fmt.Sprintf("ip link add %s type veth peer name %s netns %s", layout.HostLink, port, layout.Hub),
+		fmt.Sprintf("ip link add %s address %s type veth peer name %s netns %s", layout.HostLink, hardwareAddress(layout.HostAddress), port, layout.Hub),
 		fmt.Sprintf("ip -n %s link set %s master %s up", layout.Hub, port, layout.Bridge),
 		fmt.Sprintf("ip addr add %s/%d dev %s", layout.HostAddress, layout.PrefixLen, layout.HostLink),
 		fmt.Sprintf("ip link set %s up", layout.HostLink),
@@ -60,7 +61,7 @@ func Ensure(ctx context.Context, netns, address string) error {
 		}
 	}
 	return steps(ctx,
-		fmt.Sprintf("ip -n %s link add eth0 type veth peer name %s netns %s", netns, port, layout.Hub),
+		fmt.Sprintf("ip -n %s link add eth0 address %s type veth peer name %s netns %s", netns, hardwareAddress(address), port, layout.Hub),
 		fmt.Sprintf("ip -n %s link set %s master %s up", layout.Hub, port, layout.Bridge),
 		fmt.Sprintf("ip -n %s addr add %s/%d dev eth0", netns, address, layout.PrefixLen),
 		fmt.Sprintf("ip -n %s link set eth0 up", netns),
@@ -147,6 +148,13 @@ func hasLink(ctx context.Context, netns, link string) bool {
 // 15 characters, so it is made of the last part of the address.
 func portOf(address string) string {
 	return "port" + address[strings.LastIndexByte(address, '.')+1:]
+}
+
+// hardwareAddress is always the same for an address. Otherwise the others would send
+// to the old one for up to half a minute after a namespace was made anew.
+func hardwareAddress(address string) string {
+	ip := net.ParseIP(address).To4()
+	return fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", ip[0], ip[1], ip[2], ip[3])
 }
 
 func steps(ctx context.Context, lines ...string) error {

@@ -22,6 +22,10 @@ import (
 	"lifeboat.dev/e2e/bed/wait"
 )
 
+// Mark is the environment variable by which the bed's processes, and what they
+// have started, are known even when they are in no control group of the bed.
+const Mark = "LIFEBOAT_BED_OF"
+
 // Service is a process to start.
 type Service struct {
 	Group string   // what it belongs to: a cluster, or "store"
@@ -77,7 +81,7 @@ func Start(dirs layout.Dirs, s Service) error {
 		argv = append([]string{"nsenter", "--net=" + network.Path(s.Netns)}, argv...)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), s.Env...)
+	cmd.Env = append(append(os.Environ(), s.Env...), Mark+"="+dirs.Home)
 	cmd.Dir = s.Dir
 	cmd.Stdout = output
 	cmd.Stderr = output
