@@ -54,7 +54,7 @@ var targets = []target{
 	},
 	{
 		module: "bed/components/addons", packages: []string{"./cmd/coredns", "helm.sh/helm/v3/cmd/helm"},
-		names: []string{"coredns", "helm"},
+		ldflags: "-X helm.sh/helm/v3/internal/version.version=v3.19.0", names: []string{"coredns", "helm"},
 	},
 	{
 		module: "bed/components/kube", packages: []string{"."}, ldflags: kubernetesVersion,

@@ -88,7 +88,6 @@ func Start(ctx context.Context, dirs layout.Dirs, name string, auth bool) (Serve
 // authentication lets anybody do. Made again with the same password, it is no error.
 func createAdmin(ctx context.Context, s Server) error {
 	query := url.Values{
-		"u": {layout.InfluxAdmin}, "p": {layout.InfluxAdminPassword},
 		"q": {fmt.Sprintf("CREATE USER %s WITH PASSWORD '%s' WITH ALL PRIVILEGES", layout.InfluxAdmin, layout.InfluxAdminPassword)},
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL()+"/query", strings.NewReader(query.Encode()))
@@ -96,6 +95,7 @@ func createAdmin(ctx context.Context, s Server) error {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.SetBasicAuth(layout.InfluxAdmin, layout.InfluxAdminPassword) // once it exists
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
