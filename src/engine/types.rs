@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::api::restore::{ConflictPolicy, Remap};
+pub use crate::manifest::chain::ChainState;
 use crate::manifest::{Chain, Fingerprint, Part};
 
 /// Who a server is.
@@ -13,25 +14,6 @@ pub struct ServerInfo {
     /// Its version, by its own word.
     pub version: String,
     /// Its identity, where the protocol has one; else its normalised URL.
-    pub server_id: String,
-}
-
-/// What the newest backup of the line covers: what a window may build on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChainState {
-    /// Slot of the full backup at the chain's root.
-    pub base: String,
-    /// Consistency time of that full backup.
-    pub base_consistency: jiff::Timestamp,
-    /// Slot of the newest backup of the chain.
-    pub newest: String,
-    /// Its consistency time.
-    pub newest_consistency: jiff::Timestamp,
-    /// Its chain entry: a window's declared end is the next one's watermark.
-    pub newest_chain: Chain,
-    /// What it was made of; another scope, or another server, needs a full backup.
-    pub scope: BTreeMap<String, String>,
-    /// The server it was read from.
     pub server_id: String,
 }
 

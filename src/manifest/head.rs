@@ -13,7 +13,7 @@ pub const FORMAT_VERSION: u32 = 1;
 pub const HEAD_LIMIT: usize = 64 * 1024;
 
 /// What is stored at a manifest's key: a backup, or the word that none will ever be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Commit {
     /// The slot is void: its run was lost.
@@ -122,38 +122,4 @@ pub struct IndexRef {
     pub plain_size: u64,
     /// Lines.
     pub parts: u64,
-}
-
-/// Why a manifest can't be used.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ManifestError {
-    /// Too many bytes.
-    #[error(
-        "the manifest has {0} bytes, more than the {HEAD_LIMIT} of the format: it was not written by Lifeboat"
-    )]
-    TooLarge(usize),
-    /// Not the JSON of a manifest.
-    #[error("the manifest is not valid: {0}")]
-    Syntax(String),
-    /// A later format.
-    #[error(
-        "the manifest has format version {0}; this Lifeboat reads version {FORMAT_VERSION}: use a newer Lifeboat"
-    )]
-    Version(u32),
-    /// A value that can't be.
-    #[error("the manifest's {field} can't be: {problem}")]
-    Field {
-        /// Which value.
-        field: &'static str,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// It lies at another key than its identity says.
-    #[error("the manifest lies at {found} but belongs at {expected}: it was moved or edited")]
-    Misplaced {
-        /// Where it lies.
-        found: String,
-        /// Where it belongs.
-        expected: String,
-    },
 }

@@ -1,13 +1,25 @@
-//! The storage format, version 1: manifests, the parts index, keys, fingerprints.
+//! The storage format, version 1: manifests, the parts index, keys, fingerprints, chains.
 //!
-//! Pure. Readers treat everything from a bucket as hostile: see [`Manifest::parse`].
+//! Pure. Readers treat everything from a bucket as hostile: see [`Commit::parse`] and
+//!.
 
+pub mod chain;
+mod check;
+mod error;
 pub mod fingerprint;
 pub mod head;
 pub mod identity;
 pub mod parts;
+mod text;
 
+pub use check::{
+    MAX_FILE_SIZE, MAX_FILES, MAX_NUMBER, MAX_PARTS, MAX_WARNING, MAX_WARNINGS, fit_warnings,
+    sha256_hex,
+};
+pub use error::ManifestError;
 pub use fingerprint::Fingerprint;
-pub use head::{Chain, Commit, IndexRef, Manifest, ManifestError, SourceInfo, VoidMarker};
+pub use head::{
+    Chain, Commit, FORMAT_VERSION, HEAD_LIMIT, IndexRef, Manifest, SourceInfo, VoidMarker,
+};
 pub use identity::Identity;
 pub use parts::{Part, PartFile};

@@ -42,3 +42,8 @@ pub struct PartFile {
     /// SHA-256 of the bytes before the codec, in hex.
     pub plain_sha256: String,
 }
+
+/// Path of the parts index below the run's data directory.
+pub const INDEX_PATH: &str = "parts.jsonl.zst";
+/// The most bytes of one line of the parts index, without its newline.
+pub const MAX_INDEX_LINE: usize = 64 * 1024;
