@@ -8,6 +8,9 @@ mod failed;
 mod plan;
 mod rules;
 
+#[cfg(test)]
+mod tests;
+
 pub use failed::{FailedBackup, plan_failed};
 pub use plan::{Kept, Plan, Reason, plan};
 pub use rules::{Chain, Item, Rules};

@@ -3,7 +3,8 @@
 //! CronJob reads its schedule with `ParseStandard` of robfig/cron v3.0.1. croner understands more
 //! (seconds, years, `L`, `W`, `#`, `+`) and reads a few things in another way (`*/2` in a day
 //! field), so the fields are read here, bit by bit as robfig does, and croner gets lists of
-//! numbers and stars only. What is left to croner is the search through the calendar.
+//! numbers and stars only. What is left to croner is the search through the calendar; zones are
+//! the matter of `wall`.
 //!
 //! Two things are wider than CronJob: `7` is Sunday as well as `0`, and a range may end on Sunday
 //! (`SAT-SUN`, `5-7`). One is narrower: a date that never comes is refused, where CronJob would
@@ -14,9 +15,11 @@ use std::time::Duration;
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
-use jiff::Zoned;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::error::{CronField, ScheduleError, cut};
+use super::wall;
 
 /// The longest cron expression that is looked at, in bytes.
 const MAX_LEN: usize = 256;
@@ -27,6 +30,8 @@ const MINUTES_PER_DAY: u32 = 24 * 60;
 #[derive(Debug, Clone)]
 pub(super) struct CronSlots {
     cron: Cron,
+    /// One minute and one hour: it fires once on each day that it names.
+    once_a_day: bool,
     min_gap: Duration,
 }
 
@@ -73,25 +78,40 @@ impl CronSlots {
             .year(Year::Disallowed)
             .build()
             .parse(&plain)
-            .map_err(|error| ScheduleError::Field {
-                field: CronField::Minute,
+            .map_err(|error| ScheduleError::Cron {
                 text: cut(text),
-                problem: format!("can't be read: {error}"),
+                problem: error.to_string(),
             })?;
+        let once_a_day = minute.values().count() == 1 && hour.values().count() == 1;
         Ok(Self {
             cron,
+            once_a_day,
             min_gap: min_gap(&minute, &hour),
         })
     }
 
     /// The first slot after `t`, which must be on a whole second.
-    pub(super) fn next_after(&self, t: &Zoned) -> Option<Zoned> {
-        self.cron.find_next_occurrence(t, false).ok()
+    pub(super) fn next_after(&self, t: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        if self.once_a_day {
+            wall::next_once(&self.cron, zone, t)
+        } else {
+            wall::next_reading(&self.cron, zone, t)
+        }
     }
 
-    /// The last slot at or before `t`, which must be on a whole second.
-    pub(super) fn last_until(&self, t: &Zoned) -> Option<Zoned> {
-        self.cron.find_previous_occurrence(t, true).ok()
+    /// The last slot at or before `t`, which must be on a whole second. The search may stop once
+    /// it is before `not_before`.
+    pub(super) fn last_until(
+        &self,
+        t: Timestamp,
+        zone: &TimeZone,
+        not_before: Timestamp,
+    ) -> Option<Timestamp> {
+        if self.once_a_day {
+            wall::last_once(&self.cron, zone, t)
+        } else {
+            wall::last_reading(&self.cron, zone, t, not_before)
+        }
     }
 
     /// The shortest time between two slots on the wall clock.

@@ -74,6 +74,14 @@ pub enum ScheduleError {
         /// The macro as written, cut.
         text: String,
     },
+    /// The expression can't be searched, though its fields were read.
+    #[error("cron {text:?} can't be used ({problem}): write it in another way")]
+    Cron {
+        /// The expression as written, cut.
+        text: String,
+        /// What croner says.
+        problem: String,
+    },
     /// The expression is longer than anything sensible.
     #[error("cron is longer than {max} characters")]
     TooLong {
@@ -114,6 +122,7 @@ impl ScheduleError {
             | Self::Field { .. }
             | Self::ZonePrefix
             | Self::Macro { .. }
+            | Self::Cron { .. }
             | Self::TooLong { .. }
             | Self::NeverFires => "InvalidCron",
             Self::Every { .. } => "InvalidInterval",

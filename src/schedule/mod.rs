@@ -5,9 +5,9 @@
 //! # Daylight saving
 //! - An interval (`every`) knows no wall clock: its slots are multiples of it since the epoch.
 //! - A cron expression with one time of day (one minute, one hour) fires once on every day that it
-//!   names. When the clock is put forward over that time it fires at the first moment after the
-//!   gap; when the clock is put back over it, at the first of the two. CronJob skips the first
-//!   and fires twice on the second: for a backup, one a day is what is meant.
+//!   names, as RFC 5545 says: 02:30 on a day without it is 03:30 (24 hours after the one before),
+//!   and of two 02:30 the first is meant. CronJob skips the one and fires twice on the other; one
+//!   backup a day is what such a schedule asks for.
 //! - Every other expression (`*/15 * * * *`, `0 2,14 * * *`) follows the wall clock as CronJob
 //!   does: times in the gap don't exist, times in the repeated hour come twice.
 
@@ -16,7 +16,11 @@ mod decide;
 mod error;
 mod every;
 mod name;
+mod wall;
 mod zone;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -100,9 +104,7 @@ impl Schedule {
     pub fn next_after(&self, t: Timestamp) -> Option<Timestamp> {
         match &self.times {
             Times::Every(every) => Timestamp::from_second(every.next_after(whole_seconds(t))?).ok(),
-            Times::Cron(cron) => cron
-                .next_after(&self.zoned(t)?)
-                .map(|slot| slot.timestamp()),
+            Times::Cron(cron) => cron.next_after(floor(t)?, &self.zone),
         }
     }
 
@@ -113,9 +115,7 @@ impl Schedule {
         }
         let slot = match &self.times {
             Times::Every(every) => Timestamp::from_second(every.last_until(whole_seconds(t))).ok(),
-            Times::Cron(cron) => cron
-                .last_until(&self.zoned(t)?)
-                .map(|slot| slot.timestamp()),
+            Times::Cron(cron) => cron.last_until(floor(t)?, &self.zone, not_before),
         };
         slot.filter(|slot| *slot >= not_before)
     }
@@ -179,12 +179,11 @@ impl Schedule {
         let zone = self.zone.iana_name().unwrap_or(DEFAULT_ZONE);
         hex::encode(&Sha256::digest(format!("{times} {zone}"))[..8])
     }
+}
 
-    fn zoned(&self, t: Timestamp) -> Option<jiff::Zoned> {
-        Timestamp::from_second(whole_seconds(t))
-            .ok()
-            .map(|t| t.to_zoned(self.zone.clone()))
-    }
+/// The whole second at or before `t`.
+fn floor(t: Timestamp) -> Option<Timestamp> {
+    Timestamp::from_second(whole_seconds(t)).ok()
 }
 
 /// Seconds since the epoch, rounded down. Slots are on whole seconds, so nothing is lost.
