@@ -13,12 +13,13 @@ pub struct FailedBackup {
     pub hold: bool,
 }
 
+/// How many failed Backups stay where `keepFailed` is not set.
+pub const DEFAULT_KEEP_FAILED: u32 = 3;
+
 /// The names of the failed Backups to delete: all but the newest `keep_failed`, and never one that
-/// is held. Without the rule all stay; zero keeps none.
+/// is held. Zero keeps none.
 pub fn plan_failed(keep_failed: Option<u32>, failed: &[FailedBackup]) -> Vec<String> {
-    let Some(keep) = keep_failed else {
-        return Vec::new();
-    };
+    let keep = keep_failed.unwrap_or(DEFAULT_KEEP_FAILED);
     let mut newest_first: Vec<&FailedBackup> = failed.iter().collect();
     newest_first.sort_by(|a, b| (b.finished, &b.name).cmp(&(a.finished, &a.name)));
     newest_first

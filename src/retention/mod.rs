@@ -4,6 +4,7 @@
 //! any rule keeps stays. Ages count from the newest backup, not from the clock, so a schedule that
 //! stopped keeps what it has, and a clock that runs ahead deletes nothing.
 
+mod chain;
 mod failed;
 mod plan;
 mod rules;
@@ -11,7 +12,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use failed::{FailedBackup, plan_failed};
+pub use failed::{DEFAULT_KEEP_FAILED, FailedBackup, plan_failed};
 pub use plan::{Kept, Plan, Reason, plan};
 pub use rules::{Chain, Item, Rules};
 

@@ -1,15 +1,16 @@
 //! The plan: roots by rule, then what the roots need.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::chain::Chains;
 use super::rules::{Chain, Item, Rules};
 
-/// How long a void marker, or an increment whose full is gone, stays after newer backups: a run
+/// How long a void marker, or an increment whose chain has a hole, stays after newer backups: a run
 /// that was given up can't come back later than that, and a person has time to look.
 const GRACE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -36,7 +37,7 @@ pub enum Reason {
     Newest,
     /// The backup with this id can't be restored without it.
     NeededBy(String),
-    /// A void marker, or an increment whose full is gone, that is not old enough.
+    /// A void marker, or an increment whose chain has a hole, that is not old enough.
     Grace,
     /// Nothing else keeps it, but object lock does.
     Locked,
@@ -62,7 +63,7 @@ pub struct Plan {
     /// What would go but is held by object lock, newest first. It is in `keep` as well. This is
     /// not an error; a later pruning deletes it.
     pub locked: Vec<String>,
-    /// Increments whose full backup is not there: they can't be restored.
+    /// Increments whose full backup, or one between, is not there: they can't be restored.
     pub broken: Vec<String>,
 }
 
@@ -88,8 +89,7 @@ pub fn plan(rules: &Rules, items: &[Item], zone: &TimeZone, now: Timestamp) -> P
 struct Planner<'a> {
     /// Newest first.
     items: Vec<&'a Item>,
-    /// Where each full and complete backup is in `items`.
-    fulls: HashMap<&'a str, usize>,
+    chains: Chains,
     reasons: Vec<Vec<Reason>>,
     locked: Vec<String>,
 }
@@ -98,37 +98,18 @@ impl<'a> Planner<'a> {
     fn new(items: &'a [Item]) -> Self {
         let mut items: Vec<&Item> = items.iter().collect();
         items.sort_by(|a, b| (b.time, &b.id).cmp(&(a.time, &a.id)));
-        let fulls = items
-            .iter()
-            .enumerate()
-            .filter(|(_, item)| item.complete && item.chain == Chain::Full)
-            .map(|(at, item)| (item.id.as_str(), at))
-            .collect();
+        let chains = Chains::of(&items);
         let reasons = vec![Vec::new(); items.len()];
         Self {
             items,
-            fulls,
+            chains,
             reasons,
             locked: Vec::new(),
         }
     }
 
-    /// Where the full under a complete backup is: its own place for a full, nothing if it is gone
-    /// or dated after what builds on it.
-    fn full_of(&self, at: usize) -> Option<usize> {
-        let item = self.items[at];
-        match &item.chain {
-            _ if !item.complete => None,
-            Chain::Full => Some(at),
-            Chain::Incremental { base } => {
-                let full = *self.fulls.get(base.as_str())?;
-                (self.items[full].time <= item.time).then_some(full)
-            }
-        }
-    }
-
     fn is_restorable(&self, at: usize) -> bool {
-        self.full_of(at).is_some()
+        self.chains.full[at].is_some()
     }
 
     fn is_broken(&self, at: usize) -> bool {
@@ -141,17 +122,17 @@ impl<'a> Planner<'a> {
         let restorable: Vec<usize> = (0..self.items.len())
             .filter(|at| self.is_restorable(*at))
             .collect();
-        let is_past = |at: &usize| self.items[*at].time <= now;
-        let is_full = |at: &usize| self.items[*at].chain == Chain::Full;
-        let reference = restorable.iter().copied().find(is_past);
-        let newest = [
-            restorable.first().copied(),
-            restorable.iter().copied().find(is_full),
-            reference,
+        let first = |wanted: &dyn Fn(&Item) -> bool| {
             restorable
                 .iter()
                 .copied()
-                .find(|at| is_past(at) && is_full(at)),
+                .find(|at| wanted(self.items[*at]))
+        };
+        let reference = first(&|item| item.time <= now);
+        let newest = [
+            restorable.first().copied(),
+            first(&|item| item.chain == Chain::Full),
+            reference,
         ];
         for at in newest.into_iter().flatten() {
             self.mark(at, Reason::Newest);
@@ -226,38 +207,47 @@ impl<'a> Planner<'a> {
     }
 
     /// Marks the chains of all that stays so far, and of what object lock keeps: the full, and
-    /// every increment between it and the last one that stays. Increments count by their time and
-    /// not by their full: those that were taken while a new full was being made close the gap
-    /// between it and the first that builds on it.
+    /// every complete backup between it and the last one that stays, and what each of those names
+    /// as the one before it. What is between counts by its time and not by its full: increments
+    /// that were taken while a new full was being made close the gap between it and the first
+    /// that builds on it.
     fn mark_needed(&mut self) {
-        let mut newest_of_full: HashMap<usize, usize> = HashMap::new();
+        let mut last_of_full: HashMap<usize, usize> = HashMap::new();
         for at in 0..self.items.len() {
             let stays = !self.reasons[at].is_empty() || self.items[at].locked;
-            if let Some(full) = self.full_of(at).filter(|full| stays && *full != at) {
+            if let Some(full) = self.chains.full[at].filter(|full| stays && *full != at) {
                 // Newest first: the first that is met needs the most.
-                newest_of_full.entry(full).or_insert(at);
+                last_of_full.entry(full).or_insert(at);
             }
         }
-        let mut full_after: HashMap<usize, usize> = HashMap::new();
-        for (full, newest) in newest_of_full {
-            full_after.insert(newest, full);
-            self.mark(full, Reason::NeededBy(self.items[newest].id.clone()));
-        }
+        let full_of_last: BTreeMap<usize, usize> = last_of_full
+            .into_iter()
+            .map(|(full, last)| (last, full))
+            .collect();
         // One pass over all chains: the one that reaches furthest back covers the others.
-        let mut reach: Option<(usize, usize)> = None;
+        let mut chain: Option<(usize, usize)> = None;
         for at in 0..self.items.len() {
-            let item = self.items[at];
-            if let Some((_, newest)) = reach.filter(|(full, _)| at < *full) {
-                if item.complete && item.chain != Chain::Full {
-                    self.mark(at, Reason::NeededBy(self.items[newest].id.clone()));
-                }
+            let covering = chain.filter(|(full, _)| at < *full);
+            if let Some((_, last)) = covering.filter(|_| self.items[at].complete) {
+                self.mark_for(at, last);
             }
-            if let Some(full) = full_after.get(&at) {
-                if reach.is_none_or(|(furthest, _)| furthest < *full) {
-                    reach = Some((*full, at));
-                }
+            if let Some(full) = full_of_last.get(&at) {
+                self.mark_for(*full, at);
+                chain = covering
+                    .filter(|(furthest, _)| furthest > full)
+                    .or(Some((*full, at)));
+            }
+            if let Some(((_, last), previous)) = chain
+                .filter(|(full, _)| at < *full)
+                .zip(self.chains.previous[at])
+            {
+                self.mark_for(previous, last);
             }
         }
+    }
+
+    fn mark_for(&mut self, at: usize, needed_by: usize) {
+        self.mark(at, Reason::NeededBy(self.items[needed_by].id.clone()));
     }
 
     fn mark_locked(&mut self) {
@@ -295,6 +285,9 @@ impl<'a> Planner<'a> {
                 });
             }
         }
+        // Should a caller name one twice, the one that stays decides.
+        let kept: HashSet<&str> = plan.keep.iter().map(|kept| kept.id.as_str()).collect();
+        plan.delete.retain(|id| !kept.contains(id.as_str()));
         plan
     }
 }

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::api::backup_schedule::Retention;
+use crate::api::common::SpanError;
+use crate::manifest;
+
 /// The rules of one schedule. A rule that is not set, or is zero, keeps nothing by itself; when no
 /// rule is set everything is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +41,25 @@ impl Rules {
     }
 }
 
+impl TryFrom<&Retention> for Rules {
+    type Error = SpanError;
+
+    fn try_from(spec: &Retention) -> Result<Self, SpanError> {
+        Ok(Self {
+            keep_last: spec.keep_last,
+            keep_within: spec
+                .keep_within
+                .as_ref()
+                .map(|span| span.get())
+                .transpose()?,
+            keep_daily: spec.keep_daily,
+            keep_weekly: spec.keep_weekly,
+            keep_monthly: spec.keep_monthly,
+            keep_yearly: spec.keep_yearly,
+        })
+    }
+}
+
 /// One manifest of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
@@ -65,5 +88,19 @@ pub enum Chain {
     Incremental {
         /// The id of the full backup under it.
         base: String,
+        /// The id of the backup just before it.
+        previous: String,
     },
+}
+
+impl From<&manifest::Chain> for Chain {
+    fn from(chain: &manifest::Chain) -> Self {
+        match chain {
+            manifest::Chain::Full => Self::Full,
+            manifest::Chain::Incremental { base, previous, .. } => Self::Incremental {
+                base: base.clone(),
+                previous: previous.clone(),
+            },
+        }
+    }
 }

@@ -28,6 +28,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
+use crate::api::BackupScheduleSpec;
+
 use cron::CronSlots;
 use every::Every;
 
@@ -95,6 +97,12 @@ impl Schedule {
         })
     }
 
+    /// The schedule of a spec.
+    pub fn of(spec: &BackupScheduleSpec) -> Result<Self, ScheduleError> {
+        let every = spec.every.as_ref().map(|span| span.0.as_str());
+        Self::parse(spec.cron.as_deref(), every, spec.time_zone.as_deref())
+    }
+
     /// The zone in which cron is read and in which retention counts days.
     pub fn time_zone(&self) -> &TimeZone {
         &self.zone
@@ -152,21 +160,18 @@ impl Schedule {
     }
 
     /// The delay of one schedule: from 0 up to, not including, `jitter`, and always below the
-    /// shortest interval. The same `key` gives the same delay, in whole milliseconds.
+    /// shortest interval. The same `key` gives the same delay, in whole seconds.
     pub fn jitter_offset(&self, jitter: Duration, key: &str) -> Duration {
-        let range = jitter.min(self.min_interval());
-        let Some(range) = u64::try_from(range.as_millis())
-            .ok()
-            .filter(|range| *range > 0)
-        else {
+        let range = jitter.min(self.min_interval()).as_secs();
+        if range == 0 {
             return Duration::ZERO;
-        };
+        }
         let hash = Sha256::digest(key.as_bytes());
         let number = hash
             .iter()
             .take(8)
             .fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
-        Duration::from_millis(number % range)
+        Duration::from_secs(number % range)
     }
 
     /// Sixteen hex digits that change when the schedule's times change, and not when the same

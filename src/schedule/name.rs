@@ -47,14 +47,11 @@ pub fn trigger_suffix(trigger: &str) -> String {
     short_hash(trigger)
 }
 
-/// The suffix of the run that `trigger` asks for, if it has not been handled: a new value runs
-/// once, also while the schedule is suspended. An empty value asks for nothing.
-/// `handled` is the suffix of the last trigger that was run.
-pub fn trigger_due(trigger: Option<&str>, handled: Option<&str>) -> Option<String> {
-    let suffix = trigger
-        .filter(|value| !value.is_empty())
-        .map(trigger_suffix)?;
-    (handled != Some(suffix.as_str())).then_some(suffix)
+/// The trigger that asks for a run now, if it has not been acted on: a new value runs once, also
+/// while the schedule is suspended. An empty value asks for nothing. `last` is the value that was
+/// last acted on.
+pub fn trigger_due<'a>(trigger: Option<&'a str>, last: Option<&str>) -> Option<&'a str> {
+    trigger.filter(|value| !value.is_empty() && last != Some(*value))
 }
 
 /// The Backup of a slot: `telemetry-20261120t101500z`.
