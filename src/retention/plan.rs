@@ -14,6 +14,9 @@ use super::rules::{Chain, Item, Rules};
 /// that was given up can't come back later than that, and a person has time to look.
 const GRACE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// The day, week, month or year that a date is in, as numbers that tell it from others.
+type Period = fn(Date) -> (i16, i16);
+
 /// Why a manifest stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -169,7 +172,7 @@ impl<'a> Planner<'a> {
         }
         let date = |at: usize| self.items[at].time.to_zoned(zone.clone()).date();
         let dates: Vec<Date> = candidates.iter().map(|at| date(*at)).collect();
-        let periods: [(Option<u32>, Reason, fn(Date) -> (i16, i16)); 4] = [
+        let periods: [(Option<u32>, Reason, Period); 4] = [
             (rules.keep_daily, Reason::Daily, |d| {
                 (d.year(), d.day_of_year())
             }),

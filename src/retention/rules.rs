@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::backup_schedule::Retention;
-use crate::api::common::SpanError;
+use crate::api::common::{Span, SpanError};
 use crate::manifest;
 
 /// The rules of one schedule. A rule that is not set, or is zero, keeps nothing by itself; when no
@@ -47,11 +47,7 @@ impl TryFrom<&Retention> for Rules {
     fn try_from(spec: &Retention) -> Result<Self, SpanError> {
         Ok(Self {
             keep_last: spec.keep_last,
-            keep_within: spec
-                .keep_within
-                .as_ref()
-                .map(|span| span.get())
-                .transpose()?,
+            keep_within: spec.keep_within.as_ref().map(Span::get).transpose()?,
             keep_daily: spec.keep_daily,
             keep_weekly: spec.keep_weekly,
             keep_monthly: spec.keep_monthly,

@@ -11,6 +11,7 @@ const START: i64 = 1_767_225_600;
 const HOUR: i64 = 3600;
 
 /// What happens in one slot.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone)]
 struct Event {
     /// Hours since the slot before.

@@ -217,8 +217,8 @@ fn jitter_delays_the_start_and_not_the_slot() {
         let at_creation = input(&schedule, CREATED);
         decide(&ScheduleInput {
             now,
-            jitter,
             last_slot,
+            jitter,
             ..at_creation
         })
     };
