@@ -18,23 +18,16 @@ import (
 
 type handler = func(context.Context, layout.Dirs, []string) error
 
-// commands are all subcommands, in the order that the help shows them.
-var commands []struct {
-	name   string
-	hidden bool
-	action
-}
+// commands are all subcommands, in the order that the help shows them. One
+// without a help text is not for people.
+var commands []action
 
 func add(name, arguments, help string, setup func(*flag.FlagSet) handler) {
 	usage := name
 	if arguments != "" {
 		usage += " " + arguments
 	}
-	commands = append(commands, struct {
-		name   string
-		hidden bool
-		action
-	}{name, help == "", action{usage, help, setup}})
+	commands = append(commands, action{name, usage, help, setup})
 }
 
 // plain is a subcommand without flags and with an exact number of arguments.

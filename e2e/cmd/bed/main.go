@@ -16,6 +16,7 @@ import (
 
 // action is a subcommand.
 type action struct {
+	name  string // one word or two
 	usage string // what follows "bed"
 	help  string
 	// setup declares flags and returns what to run with the remaining arguments.
@@ -57,6 +58,12 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if changing[chosen.name] {
+		if err := lock(ctx); err != nil {
+			return err
+		}
+	}
+	// Behind the lock, since the bed that is up may have just become another.
 	dirs, err := layout.Find()
 	if err != nil {
 		return err
@@ -77,7 +84,7 @@ func choose(args []string) (action, []string, error) {
 		}
 		for _, command := range commands {
 			if command.name == name {
-				return command.action, args[words:], nil
+				return command, args[words:], nil
 			}
 		}
 	}
@@ -102,7 +109,7 @@ func parse(flags *flag.FlagSet, args []string) ([]string, error) {
 func printHelp() {
 	fmt.Print("The test bed: two Kubernetes clusters, an object store and databases, all real.\n\nUsage:\n")
 	for _, command := range commands {
-		if !command.hidden {
+		if command.help != "" {
 			fmt.Printf("  bed %-52s %s\n", command.usage, firstLine(command.help))
 		}
 	}
