@@ -21,6 +21,10 @@ var changing = map[string]bool{
 	"start": true, "stop": true, "influx start": true, "influx stop": true,
 }
 
+// held keeps the file open: a file that nothing refers to any more is closed by the
+// garbage collector, and that gives the lock away.
+var held *os.File
+
 // lock waits until no other bed is changing anything. The kernel releases the lock
 // when the process ends, in whatever way.
 func lock(ctx context.Context) error {
@@ -28,6 +32,7 @@ func lock(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("lock the bed: %w", err)
 	}
+	held = file
 	return wait.For(ctx, "another bed command finished", 10*time.Minute, func(context.Context) error {
 		return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	})
