@@ -5,6 +5,7 @@
 //! does; `controller` decides when. `controller` and `job` meet only in [`api`] and [`manifest`].
 
 pub mod api;
+pub mod controller;
 pub mod engine;
 pub mod manifest;
 pub mod retention;

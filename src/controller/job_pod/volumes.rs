@@ -1,0 +1,187 @@
+//! The volumes of a job pod: its order, and the Secrets and certificates that the order names.
+//!
+//! Secrets and ConfigMaps are optional volumes: where one is missing the pod starts all the same
+//! and says by its own word which, instead of hanging until its deadline.
+
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, DownwardAPIVolumeFile, DownwardAPIVolumeSource, KeyToPath,
+    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume,
+    VolumeMount,
+};
+
+use crate::api::common::{CaBundle, Credentials, Tls};
+use crate::api::engines::{SourceSpec, TargetSpec};
+use crate::api::labels;
+use crate::api::order::{Order, paths};
+use crate::api::storage_location::{AccessMode, StorageLocationSpec};
+
+/// Readable by the pod's group only.
+const SECRET_MODE: i32 = 0o440;
+
+/// The volumes of an order, and where they are mounted.
+pub(super) fn of(order: &Order) -> (Vec<Volume>, Vec<VolumeMount>) {
+    let mut volumes = Volumes::default();
+    volumes.order();
+    let (storage, database) = match order {
+        Order::Export(order) => (&order.storage, Database::of_source(&order.source)),
+        Order::Import(order) => (&order.storage, Database::of_target(&order.target)),
+        Order::Verify(order) => (&order.storage, Database::default()),
+        Order::Prune(order) => (&order.storage, Database::default()),
+    };
+    volumes.storage(storage);
+    volumes.credentials(
+        "database",
+        database.credentials,
+        paths::DATABASE_CREDENTIALS,
+    );
+    volumes.ca("database-ca", database.ca, paths::DATABASE_CA);
+    (volumes.volumes, volumes.mounts)
+}
+
+/// Name of the Secret with the database's login, where the order's source or target names one.
+pub fn database_secret(source: &SourceSpec) -> Option<&str> {
+    Database::of_source(source)
+        .credentials
+        .map(|credentials| credentials.secret_ref.name.as_str())
+}
+
+/// As [`database_secret`], for a target.
+pub fn target_secret(target: &TargetSpec) -> Option<&str> {
+    Database::of_target(target)
+        .credentials
+        .map(|credentials| credentials.secret_ref.name.as_str())
+}
+
+/// What a pod needs to log in to a database.
+#[derive(Clone, Copy, Default)]
+struct Database<'a> {
+    credentials: Option<&'a Credentials>,
+    ca: Option<&'a CaBundle>,
+}
+
+impl<'a> Database<'a> {
+    fn of_source(source: &'a SourceSpec) -> Self {
+        source
+            .influxdb
+            .as_ref()
+            .map(|influxdb| Self::new(influxdb.credentials.as_ref(), influxdb.tls.as_ref()))
+            .unwrap_or_default()
+    }
+
+    fn of_target(target: &'a TargetSpec) -> Self {
+        target
+            .influxdb
+            .as_ref()
+            .map(|influxdb| Self::new(influxdb.credentials.as_ref(), influxdb.tls.as_ref()))
+            .unwrap_or_default()
+    }
+
+    fn new(credentials: Option<&'a Credentials>, tls: Option<&'a Tls>) -> Self {
+        Self {
+            credentials,
+            ca: tls.and_then(|tls| tls.ca_bundle.as_ref()),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Volumes {
+    volumes: Vec<Volume>,
+    mounts: Vec<VolumeMount>,
+}
+
+impl Volumes {
+    fn add(&mut self, volume: Volume, path: &str, read_only: bool) {
+        self.mounts.push(VolumeMount {
+            name: volume.name.clone(),
+            mount_path: path.to_owned(),
+            read_only: Some(read_only),
+            ..VolumeMount::default()
+        });
+        self.volumes.push(volume);
+    }
+
+    fn order(&mut self) {
+        let (directory, file) = split(paths::ORDER);
+        let volume = Volume {
+            name: "order".to_owned(),
+            downward_api: Some(DownwardAPIVolumeSource {
+                items: Some(vec![DownwardAPIVolumeFile {
+                    path: file.to_owned(),
+                    field_ref: Some(ObjectFieldSelector {
+                        field_path: format!("metadata.annotations['{}']", labels::ORDER),
+                        ..ObjectFieldSelector::default()
+                    }),
+                    ..DownwardAPIVolumeFile::default()
+                }]),
+                ..DownwardAPIVolumeSource::default()
+            }),
+            ..Volume::default()
+        };
+        self.add(volume, directory, true);
+    }
+
+    fn storage(&mut self, storage: &StorageLocationSpec) {
+        self.credentials(
+            "storage",
+            storage.credentials.as_ref(),
+            paths::STORAGE_CREDENTIALS,
+        );
+        self.ca("storage-ca", storage.ca_bundle.as_ref(), paths::STORAGE_CA);
+        if let Some(local) = &storage.local {
+            let read_only = storage.access_mode == AccessMode::ReadOnly;
+            let volume = Volume {
+                name: "store".to_owned(),
+                persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                    claim_name: local.claim_name.clone(),
+                    read_only: Some(read_only),
+                }),
+                ..Volume::default()
+            };
+            self.add(volume, paths::LOCAL_STORE, read_only);
+        }
+    }
+
+    fn credentials(&mut self, name: &str, credentials: Option<&Credentials>, path: &str) {
+        let Some(credentials) = credentials else {
+            return;
+        };
+        let volume = Volume {
+            name: name.to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(credentials.secret_ref.name.clone()),
+                default_mode: Some(SECRET_MODE),
+                optional: Some(true),
+                ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        };
+        self.add(volume, path, true);
+    }
+
+    fn ca(&mut self, name: &str, ca: Option<&CaBundle>, path: &str) {
+        let Some(ca) = ca else {
+            return;
+        };
+        let (directory, file) = split(path);
+        let volume = Volume {
+            name: name.to_owned(),
+            config_map: Some(ConfigMapVolumeSource {
+                name: ca.config_map_ref.name.clone(),
+                items: Some(vec![KeyToPath {
+                    key: ca.config_map_ref.key.clone(),
+                    path: file.to_owned(),
+                    ..KeyToPath::default()
+                }]),
+                optional: Some(true),
+                ..ConfigMapVolumeSource::default()
+            }),
+            ..Volume::default()
+        };
+        self.add(volume, directory, true);
+    }
+}
+
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}

@@ -1,0 +1,15 @@
+//! The controllers: for each kind observe → decide → apply.
+//!
+//! `observe` reads with a client, `decide` is pure and takes the time, `apply` writes what was
+//! decided. Every write can be done twice: children have names that follow from what they are
+//! for, manifests are create-only, statuses carry the resourceVersion that was read. So a
+//! controller may die between any two calls, and two may work at once.
+
+pub mod children;
+pub mod context;
+pub mod error;
+pub mod events;
+pub mod job_pod;
+pub mod metrics;
+pub mod run_state;
+pub mod status;
