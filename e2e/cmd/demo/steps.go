@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"lifeboat.dev/e2e/bed/layout"
+	"lifeboat.dev/e2e/kit"
+)
+
+const (
+	namespace = "iot"
+	database  = "telemetry"
+	// image is what the test bed calls the image that it builds.
+	repository, tag = "localhost/lifeboat", "dev"
+)
+
+type demo struct {
+	history, replays int
+	keep             bool
+	began            time.Time
+
+	root             string
+	primary, standby kit.Kubectl
+	source, target   kit.Influx
+	ledger           *kit.Ledger
+}
+
+func (d *demo) say(format string, values ...any) {
+	fmt.Printf("[%4.0fs] %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, values...))
+}
+
+// run does it all; what it started is stopped again whatever happens.
+func (d *demo) run(ctx context.Context) (summary string, err error) {
+	if d.root, err = kit.RepositoryRoot(); err != nil {
+		return "", err
+	}
+	d.say("build: the operator, the image, Kubernetes, InfluxDB, the object store (what is built is kept)")
+	if err := d.command(ctx, "make", "image-binary", "bed-build"); err != nil {
+		return "", err
+	}
+	if !d.keep {
+		defer func() { err = errors.Join(err, d.tearDown()) }()
+	}
+	if err := d.command(ctx, "make", "cluster-up"); err != nil {
+		return "", err
+	}
+	for _, step := range []func(context.Context) error{d.install, d.load, d.schedule} {
+		if err := step(ctx); err != nil {
+			return "", err
+		}
+	}
+	return d.disaster(ctx)
+}
+
+// command runs a make target in the project's root and lets it print.
+func (d *demo) command(ctx context.Context, name string, args ...string) error {
+	command := exec.CommandContext(ctx, name, args...)
+	command.Dir = d.root
+	command.Stdout, command.Stderr = os.Stdout, os.Stderr
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("%s %v: %w", name, args, err)
+	}
+	return nil
+}
+
+func (d *demo) tearDown() error {
+	d.say("stop everything")
+	// Not the run's context: that one is over when a person interrupts.
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	return d.command(ctx, "make", "cluster-down")
+}
+
+func (d *demo) install(ctx context.Context) error {
+	d.say("load the image into both clusters")
+	if err := d.command(ctx, "make", "image-load"); err != nil {
+		return err
+	}
+	run := filepath.Join(d.root, "target", "bed", "run")
+	bin := filepath.Join(d.root, "target", "bed", "bin")
+	for name, kubectl := range map[string]*kit.Kubectl{"primary": &d.primary, "standby": &d.standby} {
+		*kubectl = kit.Kubectl{Binary: filepath.Join(bin, "kubectl"), Kubeconfig: filepath.Join(run, name+".kubeconfig")}
+		d.say("helm install lifeboat into %s", name)
+		helm := kit.Helm{Binary: filepath.Join(bin, "helm"), Kubeconfig: kubectl.Kubeconfig}
+		if err := helm.Install(ctx, filepath.Join(d.root, "charts", "lifeboat"), name, repository, tag); err != nil {
+			return err
+		}
+	}
+	d.source = kit.Influx{URL: "http://" + layout.InfluxPrimary.Address + ":8086"}
+	d.target = kit.Influx{URL: "http://" + layout.InfluxStandby.Address + ":8086"}
+	return nil
+}
+
+func (d *demo) load(ctx context.Context) error {
+	if err := d.source.Execute(ctx, "CREATE DATABASE "+database); err != nil {
+		return err
+	}
+	const step = 2 * time.Millisecond
+	d.ledger = &kit.Ledger{
+		Influx: d.source, Database: database, Step: step,
+		Start: time.Now().Add(-time.Duration(d.history) * step).Truncate(time.Second),
+	}
+	d.say("load %d points of history into the primary", d.history)
+	said := time.Now()
+	return d.ledger.Load(ctx, d.history, func(done int) {
+		if time.Since(said) > 5*time.Second || done == d.history {
+			said = time.Now()
+			d.say("  %d points", done)
+		}
+	})
+}
+
+func (d *demo) schedule(ctx context.Context) error {
+	d.say("schedule an export every minute, with continuous replay into the standby (whose keys can't write the bucket)")
+	bucket := kit.Bucket{Name: layout.StoreBucket, Prefix: "demo", Endpoint: "http://" + layout.StoreHost + ":7070"}
+	writer, reader := bucket, bucket
+	writer.AccessKey, writer.SecretKey = layout.StoreWriter.AccessKey, layout.StoreWriter.SecretKey
+	reader.AccessKey, reader.SecretKey, reader.ReadOnly = layout.StoreReader.AccessKey, layout.StoreReader.SecretKey, true
+	schedule := kit.Schedule{
+		Namespace: namespace, Name: "telemetry", Every: "1m", Database: database, Incremental: true,
+		InfluxURL: "http://" + layout.InfluxPrimary.Name + "." + layout.Domain + ":8086",
+		Extra:     "  objectives: {rpo: 3m}\n  retention: {keepLast: 60}\n",
+	}
+	if err := d.primary.Apply(ctx, kit.NamespaceManifest(namespace)+kit.BucketManifests(namespace, writer)+"---\n"+schedule.Manifest()); err != nil {
+		return err
+	}
+	return d.standby.Apply(ctx, kit.NamespaceManifest(namespace)+kit.BucketManifests(namespace, reader)+standby())
+}
+
+// standby is the standing replay, with the database under its own name.
+func standby() string {
+	url := "http://" + layout.InfluxStandby.Name + "." + layout.Domain + ":8086"
+	return fmt.Sprintf(`---
+apiVersion: lifeboat.dev/v1alpha1
+kind: RestoreSchedule
+metadata: {name: telemetry-standby, namespace: %s}
+spec:
+  mode: Continuous
+  source: {storage: {name: dr-bucket}, cluster: primary, namespace: %s, schedule: telemetry}
+  objectives: {rpo: 3m, rto: 5m}
+  template:
+    spec:
+      target: {influxdb: {url: %q}}
+      conflictPolicy: Overwrite
+      confirm: %q
+      verify: Contains
+`, namespace, namespace, url, url)
+}
+
+func (d *demo) disaster(ctx context.Context) (string, error) {
+	writing, stopWriting := context.WithCancel(ctx)
+	defer stopWriting()
+	d.say("keep writing 500 rows a second while it runs")
+	go d.ledger.Follow(writing, d.history, 200*time.Millisecond, 100)
+
+	if err := d.awaitReplays(ctx); err != nil {
+		return "", errors.Join(err, d.show(ctx))
+	}
+	if err := d.show(ctx); err != nil {
+		return "", err
+	}
+	d.say("stop the primary: its cluster and its database")
+	if err := d.command(ctx, "make", "primary-stop"); err != nil {
+		return "", err
+	}
+	lost := time.Now()
+	stopWriting()
+
+	d.say("promote the standby")
+	if _, err := d.standby.Run(ctx, "", "patch", "restoreschedule", "telemetry-standby", "--namespace", namespace,
+		"--type", "merge", "--patch", `{"spec":{"promoted":true}}`); err != nil {
+		return "", err
+	}
+	promoted, err := d.standby.AwaitCondition(ctx, namespace, "restoreschedule", "telemetry-standby", "Promoted", "True", 5*time.Minute)
+	if err != nil {
+		return "", err
+	}
+	consistency := promoted.Time("status", "lastConsistencyTime")
+	must := d.ledger.AckedBefore(consistency)
+	d.say("compare: %d rows were acknowledged before the claimed consistencyTime %s", must, consistency.UTC().Format(time.RFC3339Nano))
+	points, err := d.ledger.Compare(ctx, d.target, database, must)
+	if err != nil {
+		return "", err
+	}
+	rto, rpo := time.Since(lost), lost.Sub(consistency)
+	return fmt.Sprintf("demo: ok rpo_seconds=%.0f rto_seconds=%.0f points=%d content=equal", math.Ceil(rpo.Seconds()), math.Ceil(rto.Seconds()), points), nil
+}
+
+func (d *demo) awaitReplays(ctx context.Context) error {
+	told := -1
+	return kit.Await(ctx, fmt.Sprintf("%d replays", d.replays), 10*time.Minute, func() (bool, string, error) {
+		object, err := d.standby.Get(ctx, namespace, "restoreschedule", "telemetry-standby")
+		if err != nil || object == nil {
+			return false, "no RestoreSchedule", err
+		}
+		done := int(object.Number("status", "replays"))
+		if done != told {
+			told = done
+			d.say("  %d of %d replays", done, d.replays)
+		}
+		ready := object.Condition("Ready")
+		return done >= d.replays, fmt.Sprintf("%d replays; %s: %s", done, ready.Reason, ready.Message), nil
+	})
+}
+
+// show prints all kinds of both sides, as a person would look at them.
+func (d *demo) show(ctx context.Context) error {
+	for _, side := range []struct {
+		name    string
+		kubectl kit.Kubectl
+	}{{"primary", d.primary}, {"standby", d.standby}} {
+		out, err := side.kubectl.Run(ctx, "", "get", "storagelocations,backupschedules,backups,restoreschedules,restores", "--namespace", namespace)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("\n--- %s: kubectl get sloc,bks,bk,rsts,rst -n %s\n%s\n", side.name, namespace, out)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package kit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// Namespace is where the demo's and the tests' operators run.
+const Namespace = "lifeboat-system"
+
+// Helm installs charts into one cluster.
+type Helm struct {
+	Binary     string
+	Kubeconfig string
+}
+
+// Install installs or upgrades the operator and waits until it is ready.
+func (h Helm) Install(ctx context.Context, chart, clusterName, repository, tag string) error {
+	command := exec.CommandContext(ctx, h.Binary, "upgrade", "--install", "lifeboat", chart,
+		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m",
+		"--set", "clusterName="+clusterName,
+		"--set", "image.repository="+repository, "--set", "image.tag="+tag)
+	command.Env = append(os.Environ(), "KUBECONFIG="+h.Kubeconfig)
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("helm install into %s: %w\n%s", clusterName, err, out)
+	}
+	return nil
+}
+
+// RepositoryRoot is the folder with the chart, found from the working directory upwards.
+func RepositoryRoot() (string, error) {
+	at, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(at, "charts", "lifeboat", "Chart.yaml")); err == nil {
+			return at, nil
+		}
+		up := filepath.Dir(at)
+		if up == at {
+			return "", fmt.Errorf("run it from within a clone of the project: no charts/lifeboat above %s", at)
+		}
+		at = up
+	}
+}
+
+// AwaitCondition waits until a condition of an object has a status.
+func (k Kubectl) AwaitCondition(ctx context.Context, namespace, kind, name, condition, status string, limit time.Duration) (Object, error) {
+	var object Object
+	err := Await(ctx, fmt.Sprintf("%s %s/%s %s=%s", kind, namespace, name, condition, status), limit, func() (bool, string, error) {
+		got, err := k.Get(ctx, namespace, kind, name)
+		if err != nil || got == nil {
+			return false, "no such object", err
+		}
+		object = got
+		have := got.Condition(condition)
+		return have.Status == status, fmt.Sprintf("%s=%s %s: %s", condition, have.Status, have.Reason, have.Message), nil
+	})
+	return object, err
+}
