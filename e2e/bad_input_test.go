@@ -1,0 +1,282 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat.dev/e2e/bed/layout"
+	"lifeboat.dev/e2e/kit"
+)
+
+// Each bad input shows a condition with its own reason and a sentence within one minute, while
+// another schedule goes on. (What the API server refuses at once is in admission_test.go.)
+func TestBadInput(t *testing.T) {
+	other := newPlace(t)
+	other.ledger(100)
+	schedule := kit.Schedule{Namespace: other.namespace, Name: "other", Every: "10s", InfluxURL: other.sourceURL(), Database: other.database}
+	other.must(other.primary.Apply(other.ctx, kit.BucketManifests(other.namespace, other.bucket)+"---\n"+schedule.Manifest()))
+	other.must(other.awaitBackups(1))
+
+	t.Run("cases", func(t *testing.T) {
+		t.Run("location", testBadLocation)
+		t.Run("backup", testBadBackup)
+		t.Run("schedule", testBadSchedule)
+		t.Run("restore", testBadRestore)
+	})
+	other.must(other.awaitBackups(1))
+}
+
+// shows waits for a condition with a reason and a message that says something.
+func (p *place) shows(kubectl kit.Kubectl, kind, name, condition, status, reason string) {
+	p.Helper()
+	p.must(kit.Await(p.ctx, fmt.Sprintf("%s %s: %s=%s %s", kind, name, condition, status, reason), time.Minute, func() (bool, string, error) {
+		object, err := kubectl.Get(p.ctx, p.namespace, kind, name)
+		if err != nil {
+			return false, "", err
+		}
+		have := object.Condition(condition)
+		seen := fmt.Sprintf("%s=%s %s: %s", condition, have.Status, have.Reason, have.Message)
+		for _, secret := range []string{layout.StoreWriter.SecretKey, layout.InfluxAdminPassword} {
+			if strings.Contains(seen, secret) {
+				return false, "", fmt.Errorf("a secret is in the condition: %s", seen)
+			}
+		}
+		return have.Status == status && have.Reason == reason && len(have.Message) > 20, seen, nil
+	}))
+}
+
+func testBadLocation(t *testing.T) {
+	for _, test := range []struct {
+		name, reason string
+		change       func(*kit.Bucket)
+		replace      [2]string
+	}{
+		{name: "wrong access key", reason: "InvalidAccessKey", change: func(b *kit.Bucket) { b.AccessKey = "nobody" }},
+		{name: "wrong secret key", reason: "InvalidSecretKey", change: func(b *kit.Bucket) { b.SecretKey = "wrong" }},
+		{name: "missing bucket", reason: "BucketNotFound", change: func(b *kit.Bucket) { b.Name = "no-such-bucket" }},
+		{name: "tls fault", reason: "TlsFailed", change: func(b *kit.Bucket) { b.Endpoint = "https://" + layout.StoreHost + ":7443" }},
+		{name: "unreachable", reason: "Unreachable", change: func(b *kit.Bucket) { b.Endpoint = "http://10.249.0.250:7070" }},
+		{name: "missing secret", reason: "SecretNotFound", replace: [2]string{"secretRef: {name: dr-bucket}", "secretRef: {name: nowhere}"}},
+		{name: "wrong key name", reason: "SecretKeyMissing", replace: [2]string{"secretAccessKey:", "secret_access_key:"}},
+		{name: "read only key", reason: "AccessDenied", change: func(b *kit.Bucket) {
+			b.AccessKey, b.SecretKey = layout.StoreReader.AccessKey, layout.StoreReader.SecretKey
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			bucket := p.bucket
+			if test.change != nil {
+				test.change(&bucket)
+			}
+			manifests := kit.BucketManifests(p.namespace, bucket)
+			if test.replace[0] != "" {
+				manifests = strings.Replace(manifests, test.replace[0], test.replace[1], 1)
+			}
+			p.must(p.primary.Apply(p.ctx, manifests))
+			p.shows(p.primary, "storagelocation", "dr-bucket", "Ready", "False", test.reason)
+		})
+	}
+	t.Run("claim by another cluster", func(t *testing.T) {
+		t.Parallel()
+		p := newPlace(t)
+		// The standby's operator would not claim: its key can't write. So let it, with the
+		// primary's name on another cluster's claim.
+		p.must(p.primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)))
+		_, err := p.primary.AwaitCondition(p.ctx, p.namespace, "storagelocation", "dr-bucket", "Ready", "True", time.Minute)
+		p.must(err)
+		claims := p.storedFiles("lifeboat/v1/primary/claims", ".json")
+		if len(claims) != 1 {
+			t.Fatalf("claims: %v", claims)
+		}
+		text, err := os.ReadFile(p.stored(claims[0]))
+		p.must(err)
+		uid, err := p.primary.Run(p.ctx, "", "get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}")
+		p.must(err)
+		foreign := strings.ReplaceAll(string(text), uid, "11111111-2222-3333-4444-555555555555")
+		p.must(os.WriteFile(p.stored(claims[0]), []byte(foreign), 0o644))
+		_, err = p.primary.Run(p.ctx, "", "annotate", "storagelocation", "dr-bucket", "--namespace", p.namespace, "test/again=1")
+		p.must(err)
+		p.must(p.primary.Apply(p.ctx, strings.Replace(kit.BucketManifests(p.namespace, p.bucket), "region: us-east-1", "region: us-east-2", 1)))
+		p.shows(p.primary, "storagelocation", "dr-bucket", "Ready", "False", "ClaimedByAnother")
+	})
+}
+
+// authServer is an InfluxDB that asks for a login, with a user who may only read.
+func authServer(t *testing.T, p *place) (name string, admin kit.Influx) {
+	t.Helper()
+	name = "influxdb-auth"
+	command := exec.CommandContext(p.ctx, p.dirs.Home+"/bed", "influx", "start", name, "--auth")
+	out, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("start %s: %v\n%s", name, err, out)
+	}
+	address := ""
+	for _, word := range strings.Fields(string(out)) {
+		if at, err := url.Parse(strings.Trim(word, ",.;()")); err == nil && at.Scheme == "http" {
+			address = "http://" + at.Host
+		}
+	}
+	admin = kit.Influx{URL: address, User: layout.InfluxAdmin, Password: layout.InfluxAdminPassword}
+	for _, statement := range []string{
+		fmt.Sprintf("CREATE DATABASE %q", p.database),
+		`CREATE USER "reader" WITH PASSWORD 'reader-secret'`,
+		fmt.Sprintf(`GRANT READ ON %q TO "reader"`, p.database),
+	} {
+		p.must(admin.Execute(p.ctx, statement))
+	}
+	return name, admin
+}
+
+func loginSecret(namespace, name, user, password string) string {
+	return fmt.Sprintf(`---
+apiVersion: v1
+kind: Secret
+metadata: {name: %s, namespace: %s}
+stringData: {username: %q, password: %q}
+`, name, namespace, user, password)
+}
+
+func testBadBackup(t *testing.T) {
+	for _, test := range []struct{ name, reason, from, to string }{
+		{name: "database down", reason: "DatabaseUnreachable", from: "SOURCE", to: "http://10.249.0.251:8086"},
+		{name: "database missing", reason: "DatabaseNotFound", from: "DATABASE", to: "no_such_database"},
+		{name: "database secret missing", reason: "SecretNotFound", from: "url:", to: "credentials: {secretRef: {name: nowhere}}, url:"},
+		{name: "database secret key missing", reason: "SecretKeyMissing", from: "url:", to: "credentials: {secretRef: {name: dr-bucket}}, url:"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			p.ledger(10)
+			manifest := strings.NewReplacer("SOURCE", p.sourceURL(), "DATABASE", p.database).Replace(p.backupManifest("bad"))
+			from := strings.NewReplacer("SOURCE", p.sourceURL(), "DATABASE", p.database).Replace(test.from)
+			manifest = strings.Replace(manifest, from, test.to, 1)
+			p.must(p.primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+manifest))
+			if test.reason == "SecretNotFound" {
+				// The pod waits for its Secret, so the Backup is not over yet.
+				p.shows(p.primary, "backup", "bad", "Ready", "False", test.reason)
+				return
+			}
+			p.shows(p.primary, "backup", "bad", "Failed", "True", test.reason)
+		})
+	}
+	t.Run("wrong password", func(t *testing.T) {
+		t.Parallel()
+		p := newPlace(t)
+		server, _ := authServer(t, p)
+		manifest := strings.Replace(p.backupManifest("bad"), "url: \""+p.sourceURL(), "credentials: {secretRef: {name: login}}, url: \""+inside(server), 1)
+		p.must(p.primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+loginSecret(p.namespace, "login", "admin", "wrong")+"---\n"+manifest))
+		p.shows(p.primary, "backup", "bad", "Failed", "True", "DatabaseLoginFailed")
+	})
+	t.Run("missing location", func(t *testing.T) {
+		t.Parallel()
+		p := newPlace(t)
+		p.must(p.primary.Apply(p.ctx, p.backupManifest("bad")))
+		p.shows(p.primary, "backup", "bad", "Ready", "False", "StorageNotFound")
+	})
+}
+
+func testBadSchedule(t *testing.T) {
+	for _, test := range []struct{ name, reason, timing string }{
+		{"bad cron", "InvalidCron", `cron: "61 * * * *"`},
+		{"unknown zone", "UnknownTimeZone", "cron: \"0 * * * *\"\n  timeZone: Europe/Atlantis"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			schedule := kit.Schedule{Namespace: p.namespace, Name: "bad", Every: "10s", InfluxURL: p.sourceURL(), Database: p.database}
+			manifest := strings.Replace(schedule.Manifest(), "every: 10s", test.timing, 1)
+			p.must(p.primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+manifest))
+			p.shows(p.primary, "backupschedule", "bad", "Ready", "False", test.reason)
+		})
+	}
+}
+
+// untouched fails where the standby has the test's database.
+func (p *place) untouched() {
+	p.Helper()
+	p.must(p.target.Query(context.Background(), "", "SHOW DATABASES", func(series kit.Series) error {
+		for _, row := range series.Values {
+			if row[0] == p.database {
+				return fmt.Errorf("the target was touched: it has the database %s", p.database)
+			}
+		}
+		return nil
+	}))
+}
+
+func testBadRestore(t *testing.T) {
+	flip := func(path string) error {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		data[len(data)/2] ^= 1
+		return os.WriteFile(path, data, 0o644)
+	}
+	for _, test := range []struct {
+		name, reason string
+		spoil        func(manifest, file string) error
+	}{
+		{"manifest edited", "ManifestInvalid", func(manifest, _ string) error {
+			text, err := os.ReadFile(manifest)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(manifest, []byte(strings.Replace(string(text), `"records"`, `"recordz"`, 1)), 0o644)
+		}},
+		{"file deleted", "DataCorrupt", func(_, file string) error { return os.Remove(file) }},
+		{"file truncated", "DataCorrupt", func(_, file string) error { return os.Truncate(file, 100) }},
+		{"bit flipped", "DataCorrupt", func(_, file string) error { return flip(file) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			p.ledger(1000)
+			path := p.backup("good").Text("status", "manifest", "path")
+			var file string
+			for _, key := range p.storedFiles("lifeboat/v1/primary/"+p.namespace, ".lp.zst") {
+				file = p.stored(key)
+			}
+			p.must(test.spoil(p.stored(path), file))
+			p.must(p.standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+p.restoreManifest("bad", path, "")))
+			p.shows(p.standby, "restore", "bad", "Failed", "True", test.reason)
+			p.untouched()
+		})
+	}
+	t.Run("target not empty", func(t *testing.T) {
+		t.Parallel()
+		p := newPlace(t)
+		p.ledger(100)
+		p.must(p.target.Execute(p.ctx, fmt.Sprintf("CREATE DATABASE %q", p.database)))
+		p.must(p.target.Write(p.ctx, p.database, "telemetry value=1 1\n"))
+		path := p.backup("good").Text("status", "manifest", "path")
+		p.must(p.standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+p.restoreManifest("bad", path, "")))
+		p.shows(p.standby, "restore", "bad", "Failed", "True", "TargetNotEmpty")
+	})
+	t.Run("onto its own source", func(t *testing.T) {
+		t.Parallel()
+		p := newPlace(t)
+		p.ledger(100)
+		path := p.backup("good").Text("status", "manifest", "path")
+		manifest := strings.Replace(p.restoreManifest("bad", path, "  conflictPolicy: Overwrite\n  confirm: "+p.sourceURL()+"\n"), p.targetURL(), p.sourceURL(), 1)
+		p.must(p.primary.Apply(p.ctx, manifest))
+		p.shows(p.primary, "restore", "bad", "Failed", "True", "TargetIsSource")
+	})
+	t.Run("no write permission on the target", func(t *testing.T) {
+		t.Parallel()
+		p := newPlace(t)
+		server, _ := authServer(t, p)
+		p.ledger(100)
+		path := p.backup("good").Text("status", "manifest", "path")
+		manifest := strings.Replace(p.restoreManifest("bad", path, ""), "url: \""+p.targetURL(), "credentials: {secretRef: {name: login}}, url: \""+inside(server), 1)
+		p.must(p.standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+loginSecret(p.namespace, "login", "reader", "reader-secret")+"---\n"+manifest))
+		p.shows(p.standby, "restore", "bad", "Failed", "True", "DatabasePermissionDenied")
+	})
+}
