@@ -13,3 +13,23 @@ pub struct StorageError {
     /// True where another attempt may succeed without a change by a person.
     pub retryable: bool,
 }
+
+impl StorageError {
+    /// A fault that stays until a person changes something.
+    pub fn lasting(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            retryable: false,
+        }
+    }
+
+    /// A fault that may go by itself.
+    pub fn passing(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            retryable: true,
+        }
+    }
+}

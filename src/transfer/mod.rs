@@ -1,11 +1,30 @@
 //! Moves records: stream → codec → digest → multipart put, and back.
+//!
+//! Memory does not grow with the data. A run holds at most
+//! `(parallelism + 2) × 5 MiB` of bytes on their way to the store ([`UploadBudget`]), and for each
+//! open part one codec (some 2 MiB to pack at level 3, 1 MiB to unpack) and two buffers of 128 KiB.
 
+mod budget;
+mod check;
+mod codec;
+mod digest;
+mod download;
 mod error;
+mod limit;
+mod part_reader;
+mod part_writer;
+mod upload;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use budget::UploadBudget;
+pub use check::check_file;
+pub use codec::{default_level, extension};
 pub use error::TransferError;
+pub use limit::{Throttle, ThrottleError};
+pub use part_reader::PartReader;
+pub use part_writer::{PartFormat, PartWriter};
 
 /// Takes the records of one part.
 #[async_trait]

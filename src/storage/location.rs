@@ -1,0 +1,440 @@
+//! An open location: bounded reads, create-only puts, listings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use object_store::path::Path;
+use object_store::retry::{RetryContext, RetryFailure, RetryPolicy};
+use object_store::{
+    GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutMultipartOptions, PutOptions,
+};
+
+use super::StorageError;
+use super::fault::Fault;
+use super::http::StoreClock;
+use super::key::{check_dir, check_key, join};
+use crate::api::conditions::Reason;
+
+/// What a create-only put found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The object is this writer's, now or since a try whose answer was lost.
+    Created,
+    /// Somebody else's object is there, with other bytes.
+    Exists,
+}
+
+/// An object in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Key below the location's prefix.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was written, by the store's clock.
+    pub last_modified: Timestamp,
+}
+
+/// A bucket and prefix that is open. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Location {
+    store: Arc<dyn ObjectStore>,
+    prefix: String,
+    place: Arc<str>,
+    read_only: bool,
+    clock: Option<Arc<StoreClock>>,
+}
+
+/// How often one operation is tried again after a passing fault, on top of the HTTP client's tries.
+const TRIES: usize = 2;
+
+impl Location {
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        prefix: &str,
+        place: String,
+        read_only: bool,
+        clock: Option<Arc<StoreClock>>,
+    ) -> Self {
+        Self {
+            store,
+            prefix: prefix.to_owned(),
+            place: place.into(),
+            read_only,
+            clock,
+        }
+    }
+
+    /// A location on any store, for tests.
+    #[cfg(test)]
+    pub(crate) fn on(store: Arc<dyn ObjectStore>) -> Self {
+        Self::new(store, "prefix", "test store".to_owned(), false, None)
+    }
+
+    /// What the location is called in messages.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// True where its access mode forbids to write.
+    pub fn read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// The store's time now, by the `Date` of its last answer. None before its first answer, and
+    /// for a local location, which has no clock of its own.
+    pub fn server_date(&self) -> Option<Timestamp> {
+        self.clock.as_ref()?.now()
+    }
+
+    /// Reads a whole object of at most `limit` bytes; none where there is no such object. A larger
+    /// one is an error, found before it is read.
+    pub async fn get_small(
+        &self,
+        key: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        let path = self.path(key)?;
+        retry(|| self.get_small_once(key, &path, limit)).await
+    }
+
+    async fn get_small_once(
+        &self,
+        key: &str,
+        path: &Path,
+        limit: usize,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        let got = match self.store.get(path).await {
+            Ok(got) => got,
+            Err(error) => {
+                let fault = Fault::of(&error);
+                return if fault.is_missing() {
+                    Ok(None)
+                } else {
+                    Err(fault.explain(&format!("reading {key}"), &self.place))
+                };
+            }
+        };
+        let too_large = || {
+            StorageError::lasting(
+                Reason::ManifestInvalid,
+                format!("{key} has more than {limit} bytes: it was not written by Lifeboat"),
+            )
+        };
+        if got.meta.size > limit as u64 {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(got.meta.size).unwrap_or(0));
+        let mut stream = got.into_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|error| self.explain(&error, &format!("reading {key}")))?;
+            if bytes.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Puts an object only where none is. Where the store says that there is one, it is compared:
+    /// equal bytes mean that an earlier try of this writer went through and its answer was lost.
+    /// So the bytes must tell writers apart (a run id, a cluster's uid).
+    pub async fn put_create(&self, key: &str, bytes: Vec<u8>) -> Result<Created, StorageError> {
+        self.writable(key)?;
+        let path = self.path(key)?;
+        let bytes = Bytes::from(bytes);
+        retry(|| self.put_create_once(key, &path, bytes.clone())).await
+    }
+
+    async fn put_create_once(
+        &self,
+        key: &str,
+        path: &Path,
+        bytes: Bytes,
+    ) -> Result<Created, StorageError> {
+        let options = PutOptions::from(PutMode::Create);
+        let error = match self
+            .store
+            .put_opts(path, bytes.clone().into(), options)
+            .await
+        {
+            Ok(_) => return Ok(Created::Created),
+            Err(error) => error,
+        };
+        let fault = Fault::of(&error);
+        let what = format!("writing {key}");
+        if !fault.is_taken() {
+            return Err(fault.explain(&what, &self.place));
+        }
+        match self.store.get(path).await {
+            Ok(found) if found.meta.size != bytes.len() as u64 => Ok(Created::Exists),
+            Ok(found) => {
+                let found = found
+                    .bytes()
+                    .await
+                    .map_err(|error| self.explain(&error, &what))?;
+                Ok(if found == bytes {
+                    Created::Created
+                } else {
+                    Created::Exists
+                })
+            }
+            // Two writers at the same moment may both be refused: then there is nothing yet.
+            Err(error) if Fault::of(&error).is_missing() => Err(fault.explain(&what, &self.place)),
+            Err(error) => Err(self.explain(&error, &what)),
+        }
+    }
+
+    /// Puts an object at a key that only this run writes to.
+    pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StorageError> {
+        self.writable(key)?;
+        let path = self.path(key)?;
+        retry(|| async {
+            let put = self.store.put(&path, bytes.clone().into()).await;
+            put.map(|_| ())
+                .map_err(|error| self.explain(&error, &format!("writing {key}")))
+        })
+        .await
+    }
+
+    /// Bytes of an object; none where there is no such object.
+    pub async fn size(&self, key: &str) -> Result<Option<u64>, StorageError> {
+        let path = self.path(key)?;
+        retry(|| async {
+            match self.store.head(&path).await {
+                Ok(meta) => Ok(Some(meta.size)),
+                Err(error) => {
+                    let fault = Fault::of(&error);
+                    if fault.is_missing() {
+                        Ok(None)
+                    } else {
+                        Err(fault.explain(&format!("looking at {key}"), &self.place))
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Deletes an object; one that is not there is no error.
+    pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.writable(key)?;
+        let path = self.path(key)?;
+        retry(|| async {
+            match self.store.delete(&path).await {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    let fault = Fault::of(&error);
+                    if fault.is_missing() {
+                        Ok(())
+                    } else {
+                        Err(fault.explain(&format!("deleting {key}"), &self.place))
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// All objects below `dir` whose keys sort after `after`, in no order that can be relied on.
+    /// `dir` is `lifeboat/v1` or a key, without a slash at its end. Objects whose keys Lifeboat
+    /// would never write are left out.
+    pub fn list(
+        &self,
+        dir: &str,
+        after: Option<&str>,
+    ) -> Result<BoxStream<'static, Result<Entry, StorageError>>, StorageError> {
+        check_dir(dir)?;
+        let path = join(&self.prefix, dir)?;
+        let found = match after {
+            Some(after) => self.store.list_with_offset(Some(&path), &self.path(after)?),
+            None => self.store.list(Some(&path)),
+        };
+        let location = self.clone();
+        let what = format!("listing {dir}");
+        Ok(found
+            .filter_map(move |item| {
+                let entry = match item {
+                    Ok(meta) => location.entry(meta).map(Ok),
+                    Err(error) => Some(Err(location.explain(&error, &what))),
+                };
+                std::future::ready(entry)
+            })
+            .boxed())
+    }
+
+    /// As [`Self::list`], sorted by key; more than `limit` objects are an error, not a cut.
+    pub async fn list_sorted(
+        &self,
+        dir: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let mut entries = retry(|| async {
+            let all: Vec<Entry> = self.list(dir, after)?.take(limit + 1).try_collect().await?;
+            Ok(all)
+        })
+        .await?;
+        if entries.len() > limit {
+            return Err(StorageError::lasting(
+                Reason::StoreError,
+                format!("{dir} holds more than {limit} objects; keep fewer backups"),
+            ));
+        }
+        entries.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(entries)
+    }
+
+    /// Names of the directories just below `dir`, sorted.
+    pub async fn list_dirs(&self, dir: &str) -> Result<Vec<String>, StorageError> {
+        check_dir(dir)?;
+        let path = join(&self.prefix, dir)?;
+        let listed = retry(|| async {
+            let listed = self.store.list_with_delimiter(Some(&path)).await;
+            listed.map_err(|error| self.explain(&error, &format!("listing {dir}")))
+        })
+        .await?;
+        let mut names: Vec<String> = listed
+            .common_prefixes
+            .iter()
+            .filter_map(|path| {
+                path.parts()
+                    .next_back()
+                    .map(|name| name.as_ref().to_owned())
+            })
+            .filter(|name| super::key::check_path(name).is_ok())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// A stream of an object's bytes from `offset` on, up to `end`, and the object's whole size.
+    /// None where there is no such object. No retries: the caller resumes.
+    pub(crate) async fn read(
+        &self,
+        key: &str,
+        offset: u64,
+        end: u64,
+    ) -> Result<Option<(u64, BoxStream<'static, Result<Bytes, StorageError>>)>, StorageError> {
+        let path = self.path(key)?;
+        let what = format!("reading {key}");
+        let options = GetOptions {
+            range: (offset > 0).then_some(GetRange::Bounded(offset..end)),
+            ..GetOptions::default()
+        };
+        match self.store.get_opts(&path, options).await {
+            Ok(got) => {
+                let size = got.meta.size;
+                let location = self.clone();
+                let stream = got
+                    .into_stream()
+                    .map_err(move |error| location.explain(&error, &what));
+                Ok(Some((size, stream.boxed())))
+            }
+            Err(error) => {
+                let fault = Fault::of(&error);
+                if fault.is_missing() {
+                    Ok(None)
+                } else {
+                    Err(fault.explain(&what, &self.place))
+                }
+            }
+        }
+    }
+
+    /// Begins an upload in pieces.
+    pub(crate) async fn begin_multipart(
+        &self,
+        key: &str,
+    ) -> Result<Box<dyn MultipartUpload>, StorageError> {
+        self.writable(key)?;
+        let path = self.path(key)?;
+        retry(|| async {
+            let options = PutMultipartOptions::default().with_retry_policy(Arc::new(PieceRetry));
+            let begun = self.store.put_multipart_opts(&path, options).await;
+            begun.map_err(|error| self.explain(&error, &format!("writing {key}")))
+        })
+        .await
+    }
+
+    pub(crate) fn explain(&self, error: &object_store::Error, what: &str) -> StorageError {
+        Fault::of(error).explain(what, &self.place)
+    }
+
+    fn path(&self, key: &str) -> Result<Path, StorageError> {
+        check_key(key)?;
+        join(&self.prefix, key)
+    }
+
+    fn writable(&self, key: &str) -> Result<(), StorageError> {
+        if self.read_only {
+            return Err(StorageError::lasting(
+                Reason::StorageReadOnly,
+                format!(
+                    "{key} is not written: the {} is ReadOnly here; use a location whose accessMode is ReadWrite",
+                    self.place
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn entry(&self, meta: ObjectMeta) -> Option<Entry> {
+        let full = meta.location.as_ref();
+        let key = if self.prefix.is_empty() {
+            full
+        } else {
+            full.strip_prefix(&self.prefix)?.strip_prefix('/')?
+        };
+        check_key(key).ok()?;
+        Some(Entry {
+            key: key.to_owned(),
+            size: meta.size,
+            last_modified: Timestamp::from_second(meta.last_modified.timestamp()).ok()?,
+        })
+    }
+}
+
+/// Sends a piece of an upload again, newly signed, once the HTTP client gave up.
+#[derive(Debug)]
+struct PieceRetry;
+
+#[async_trait]
+impl RetryPolicy for PieceRetry {
+    async fn retry(&self, context: RetryContext) -> bool {
+        let passing = match context.failure {
+            RetryFailure::Status(status) => status.is_server_error(),
+            RetryFailure::Transport(_) => true,
+            _ => false,
+        };
+        if !passing || context.attempt > TRIES {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        true
+    }
+}
+
+/// Tries an operation again after a passing fault, with pauses that grow.
+pub(crate) async fn retry<T, Fut>(operation: impl FnMut() -> Fut) -> Result<T, StorageError>
+where
+    Fut: Future<Output = Result<T, StorageError>>,
+{
+    operation
+        .retry(
+            ExponentialBuilder::new()
+                .with_min_delay(Duration::from_millis(200))
+                .with_max_delay(Duration::from_secs(5))
+                .with_max_times(TRIES)
+                .with_jitter(),
+        )
+        .when(|error: &StorageError| error.retryable)
+        .await
+}
