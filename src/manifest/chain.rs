@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
-use super::{Chain, Manifest};
+use super::{Chain, Manifest, SourceInfo};
 use crate::api::common::ManifestRef;
 
 /// What chains need to know of a committed backup.
@@ -20,15 +21,15 @@ pub struct Head {
     pub chain: Chain,
     /// Every write acknowledged before this is in it.
     pub consistency_time: Timestamp,
-    /// The server it was read from.
-    pub server_id: String,
-    /// What was asked for.
-    pub scope: BTreeMap<String, String>,
+    /// SHA-256, in hex, of the server, the engine, the method and the scope: heads stay small.
+    pub source: String,
     /// Key of its manifest.
     pub path: String,
     /// SHA-256 of its manifest, in hex.
     pub sha256: String,
 }
+
+const OTHER_SOURCE: &str = "they come from different servers or were asked for different things";
 
 impl Head {
     /// The head of a manifest that was read from `reference`.
@@ -37,8 +38,7 @@ impl Head {
             slot: manifest.identity.slot.clone(),
             chain: manifest.chain.clone(),
             consistency_time: manifest.consistency_time,
-            server_id: manifest.source.server_id.clone(),
-            scope: manifest.source.scope.clone(),
+            source: source_digest(&manifest.source),
             path: reference.path.clone(),
             sha256: reference.sha256.clone(),
         }
@@ -164,29 +164,37 @@ pub fn restore_set(heads: &[Head], slot: &str) -> Result<Vec<Head>, ChainError> 
 }
 
 /// What the next window may build on, from the newest backup and the full at its root.
-pub fn state(newest: &Head, base: &Head) -> Result<ChainState, ChainError> {
+pub fn state(newest: &Manifest, base: &Head) -> Result<ChainState, ChainError> {
+    let slot = &newest.identity.slot;
     let root = match &newest.chain {
-        Chain::Full => &newest.slot,
+        Chain::Full => slot,
         Chain::Incremental { base, .. } => base,
+    };
+    let mismatch = |problem| ChainError::Mismatch {
+        slot: slot.clone(),
+        previous: base.slot.clone(),
+        problem,
     };
     if *root != base.slot {
         return Err(ChainError::Gap {
-            slot: newest.slot.clone(),
+            slot: slot.clone(),
             missing: root.clone(),
         });
     }
     if base.chain != Chain::Full {
-        return Err(mismatch(newest, base, "that is not a full backup"));
+        return Err(mismatch("that is not a full backup"));
     }
-    check_source(newest, base)?;
+    if source_digest(&newest.source) != base.source {
+        return Err(mismatch(OTHER_SOURCE));
+    }
     Ok(ChainState {
         base: base.slot.clone(),
         base_consistency: base.consistency_time,
-        newest: newest.slot.clone(),
+        newest: slot.clone(),
         newest_consistency: newest.consistency_time,
         newest_chain: newest.chain.clone(),
-        scope: newest.scope.clone(),
-        server_id: newest.server_id.clone(),
+        scope: newest.source.scope.clone(),
+        server_id: newest.source.server_id.clone(),
     })
 }
 
@@ -306,17 +314,23 @@ fn check_link(newer: &Head, older: &Head) -> Result<(), ChainError> {
 }
 
 fn check_source(newer: &Head, older: &Head) -> Result<(), ChainError> {
-    if newer.server_id != older.server_id {
-        return Err(mismatch(newer, older, "they come from different servers"));
+    if newer.source == older.source {
+        Ok(())
+    } else {
+        Err(mismatch(newer, older, OTHER_SOURCE))
     }
-    if newer.scope != older.scope {
-        return Err(mismatch(
-            newer,
-            older,
-            "they were asked for different things",
-        ));
+}
+
+/// Each text goes in with its length, so that no two sources look alike.
+fn source_digest(source: &SourceInfo) -> String {
+    let mut hash = Sha256::new();
+    let words = [&source.engine, &source.method, &source.server_id];
+    let scope = source.scope.iter().flat_map(|(name, value)| [name, value]);
+    for text in words.into_iter().chain(scope) {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
     }
-    Ok(())
+    hex::encode(hash.finalize())
 }
 
 fn mismatch(newer: &Head, older: &Head, problem: &'static str) -> ChainError {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::line::{ROOT_DIR, manifest_key};
+
 /// Whose backup it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,14 +33,14 @@ impl Identity {
             None => ("backups", &self.backup),
         };
         format!(
-            "lifeboat/v1/{}/{}/{kind}/{name}",
+            "{ROOT_DIR}/{}/{}/{kind}/{name}",
             self.cluster, self.namespace
         )
     }
 
     /// Key of the slot's manifest: the commit.
     pub fn manifest_key(&self) -> String {
-        format!("{}/manifests/{}.json", self.line(), self.slot)
+        manifest_key(&self.line(), &self.slot)
     }
 
     /// Key below which a run writes its files.

@@ -9,6 +9,7 @@ mod error;
 pub mod fingerprint;
 pub mod head;
 pub mod identity;
+pub mod line;
 pub mod parts;
 mod text;
 
@@ -22,4 +23,5 @@ pub use head::{
     Chain, Commit, FORMAT_VERSION, HEAD_LIMIT, IndexRef, Manifest, SourceInfo, VoidMarker,
 };
 pub use identity::Identity;
+pub use line::{Line, Owner};
 pub use parts::{Part, PartFile};

@@ -2,6 +2,7 @@
 
 use crate::api::conditions::Reason;
 use crate::manifest::ManifestError;
+use crate::manifest::chain::ChainError;
 use crate::storage::StorageError;
 
 /// What can go wrong while bytes are moved.
@@ -27,6 +28,20 @@ pub enum TransferError {
         path: String,
         /// What was seen.
         problem: String,
+    },
+    /// There is no such backup.
+    #[error("there is no backup at {path}; `lifeboat list` shows those that are there")]
+    NotFound {
+        /// Key of the manifest, or of the line.
+        path: String,
+    },
+    /// Backups can't be restored together.
+    #[error("{line}: {problem}")]
+    Chain {
+        /// Key of the line.
+        line: String,
+        /// What is wrong.
+        problem: ChainError,
     },
     /// The slot's manifest key is taken by a void marker.
     #[error("the slot {slot} is void: {why}")]
@@ -56,6 +71,12 @@ impl TransferError {
             Self::Storage(error) => error.reason,
             Self::Manifest { .. } => Reason::ManifestInvalid,
             Self::Corrupt { .. } => Reason::DataCorrupt,
+            Self::NotFound { .. }
+            | Self::Chain {
+                problem: ChainError::NotFound { .. },
+                ..
+            } => Reason::BackupNotFound,
+            Self::Chain { .. } => Reason::ChainBroken,
             Self::SlotVoid { .. } => Reason::SlotVoid,
             Self::TimedOut { .. } => Reason::TimedOut,
             Self::Internal(_) => Reason::InternalError,
@@ -67,7 +88,11 @@ impl TransferError {
         match self {
             Self::Storage(error) => error.retryable,
             Self::TimedOut { .. } | Self::Internal(_) => true,
-            Self::Manifest { .. } | Self::Corrupt { .. } | Self::SlotVoid { .. } => false,
+            Self::Manifest { .. }
+            | Self::Corrupt { .. }
+            | Self::NotFound { .. }
+            | Self::Chain { .. }
+            | Self::SlotVoid { .. } => false,
         }
     }
 }
