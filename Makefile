@@ -1,8 +1,8 @@
 # Stable names: demo test unit e2e bench generate lint image faults cluster-up cluster-down.
 SHELL := /bin/bash
 TARGET := x86_64-unknown-linux-gnu
-BINARY := target/$(TARGET)/release/lifeboat
-BED := target/bed/bed
+BINARY := $(CURDIR)/target/$(TARGET)/release/lifeboat
+BED := cd e2e && go run ./cmd/bed
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 .PHONY: help
@@ -59,11 +59,8 @@ image-binary: ## The static release binary.
 image: image-binary bed-build ## The image, as target/bed/lifeboat.tar.
 	$(BED) image $(BINARY)
 
-$(BED): $(shell find e2e -name '*.go' -not -path '*/components/*' 2>/dev/null)
-	cd e2e && go build -o ../$(BED) ./cmd/bed
-
 .PHONY: bed-build
-bed-build: $(BED) ## Kubernetes, InfluxDB and the object store, from source.
+bed-build: ## Kubernetes, InfluxDB and the object store, from source.
 	$(BED) build
 
 .PHONY: cluster-up
@@ -80,5 +77,5 @@ primary-stop: ## Lose the primary: its cluster and its database.
 	$(BED) stop-cluster primary
 
 .PHONY: cluster-down
-cluster-down: $(BED) ## Stop it all and leave nothing behind.
+cluster-down: ## Stop it all and leave nothing behind.
 	$(BED) down

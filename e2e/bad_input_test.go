@@ -112,7 +112,7 @@ func testBadLocation(t *testing.T) {
 func authServer(t *testing.T, p *place) (name string, admin kit.Influx) {
 	t.Helper()
 	name = "influxdb-auth"
-	command := exec.CommandContext(p.ctx, p.dirs.Home+"/bed", "influx", "start", name, "--auth")
+	command := exec.CommandContext(p.ctx, p.dirs.Bin("bed"), "influx", "start", name, "--auth")
 	out, err := command.CombinedOutput()
 	if err != nil {
 		t.Fatalf("start %s: %v\n%s", name, err, out)

@@ -5,13 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
 
 	"lifeboat.dev/e2e/kit"
 )
 
-// The real kstatus library, which Flux and Helm use, reads every kind rightly.
+// The real kstatus library, as Flux and Helm 4 use it, reads every kind rightly.
 func TestKstatus(t *testing.T) {
 	p := newPlace(t)
 	p.ledger(100)

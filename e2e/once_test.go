@@ -48,7 +48,7 @@ func TestOnceUnderKills(t *testing.T) {
 	pause := time.Duration(slots) * every / kills
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	for n := range kills {
+	for range kills {
 		<-tick.C
 		controller.kill()
 		controller.start()
