@@ -9,6 +9,7 @@ use super::common::{
     Compression, JobTemplate, Limits, LocalRef, ManifestRef, PhaseTiming, RetryPolicy, Span, Totals,
 };
 use super::engines::SourceSpec;
+use super::text;
 
 /// One export. The spec can't be changed later, but for `cancel` and `hold`.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -52,7 +53,6 @@ use super::engines::SourceSpec;
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.source == oldSelf.source && self.storage == oldSelf.storage && has(self.compression) == has(oldSelf.compression) && (!has(self.compression) || self.compression == oldSelf.compression) && has(self.timeout) == has(oldSelf.timeout) && (!has(self.timeout) || self.timeout == oldSelf.timeout) && has(self.retry) == has(oldSelf.retry) && (!has(self.retry) || self.retry == oldSelf.retry) && has(self.limits) == has(oldSelf.limits) && (!has(self.limits) || self.limits == oldSelf.limits) && has(self.job) == has(oldSelf.job) && (!has(self.job) || self.job == oldSelf.job)").message("a Backup's spec can't be changed, but for cancel and hold; create a new Backup"))]
 pub struct BackupSpec {
     /// What is backed up.
     pub source: SourceSpec,
@@ -104,7 +104,7 @@ pub struct BackupStatus {
     pub observed_generation: Option<i64>,
     /// `Complete`, `Failed`, `Ready`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "text::conditions")]
     pub conditions: Vec<Condition>,
     /// Pending, Running, Complete or Failed: the conditions in one word, for people.
     #[serde(default)]

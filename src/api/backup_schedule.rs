@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::backup::BackupSpec;
 use super::common::{LocalRef, ManifestRef, Span};
 use super::engines::NotBuilt;
+use super::text;
 
 /// Which backups are kept: the union of the rules. No rule: all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,11 +60,11 @@ pub struct BackupObjectives {
 pub struct TemplateMeta {
     /// Labels to set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(schema_with = "text::labels")]
     pub labels: Option<BTreeMap<String, String>>,
     /// Annotations to set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(schema_with = "text::annotations")]
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
@@ -109,32 +110,25 @@ pub struct BackupTemplate {
 pub struct BackupScheduleSpec {
     /// Five fields, as in a CronJob.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(
-            pattern = r"^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|\S+\s+\S+\s+\S+\s+\S+\s+\S+)$"
-        )
-    )]
+    #[schemars(schema_with = "text::cron")]
     pub cron: Option<String>,
     /// Interval, anchored to the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<Span>,
     /// IANA zone of `cron`. Default Etc/UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 64),
-        regex(pattern = r"^[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)*$")
-    )]
+    #[schemars(schema_with = "text::time_zone")]
     pub time_zone: Option<String>,
     /// Start up to so much later; stable for the schedule, shown in status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::span_or_zero")]
     pub jitter: Option<Span>,
     /// True: make no Backups.
     #[serde(default)]
     pub suspend: bool,
     /// A new value makes one Backup now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(schema_with = "text::line")]
     pub trigger: Option<String>,
     /// A slot missed by more is skipped and counted. Default: until the next slot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,7 +159,7 @@ pub struct BackupScheduleStatus {
     pub observed_generation: Option<i64>,
     /// `Ready`, `RPOMet`, `Overdue`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "text::conditions")]
     pub conditions: Vec<Condition>,
     /// Digest of the schedule's timing, and since when it holds: an edited schedule never fires for the past.
     #[serde(default, skip_serializing_if = "Option::is_none")]

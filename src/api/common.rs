@@ -7,12 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::text;
+
 /// A reference to an object of the same namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalRef {
     /// Name of the object, in the same namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "text::object_name")]
     pub name: String,
 }
 
@@ -21,10 +23,10 @@ pub struct LocalRef {
 #[serde(rename_all = "camelCase")]
 pub struct KeyRef {
     /// Name of the ConfigMap, in the same namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "text::object_name")]
     pub name: String,
     /// Key within it.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "text::config_key")]
     pub key: String,
 }
 
@@ -68,12 +70,8 @@ impl JsonSchema for Span {
     fn inline_schema() -> bool {
         true
     }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "maxLength": 24,
-            "pattern": "^([0-9]{1,6}(s|m|h|d)){1,3}$",
-        })
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        text::span(generator)
     }
 }
 
@@ -145,10 +143,7 @@ pub struct RetryPolicy {
 pub struct Limits {
     /// Bytes a second to or from the database, as a quantity (`50Mi`). Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 16),
-        regex(pattern = r"^[1-9][0-9]{0,9}(Ki|Mi|Gi|k|M|G)?$")
-    )]
+    #[schemars(schema_with = "text::bytes")]
     pub max_bytes_per_second: Option<String>,
     /// Parts worked on at once. Default 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,82 +161,67 @@ pub struct Limits {
 pub struct JobTemplate {
     /// Resource requests and limits of the container, as in a Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "open_object")]
+    #[schemars(schema_with = "text::open_object")]
     pub resources: Option<Value>,
     /// Node labels to be scheduled on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(schema_with = "text::node_selector")]
     pub node_selector: Option<BTreeMap<String, String>>,
     /// Tolerations, as in a Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "open_list")]
+    #[schemars(schema_with = "text::open_list")]
     pub tolerations: Option<Vec<Value>>,
     /// Affinity, as in a Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "open_object")]
+    #[schemars(schema_with = "text::open_object")]
     pub affinity: Option<Value>,
     /// Topology spread constraints, as in a Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "open_list")]
+    #[schemars(schema_with = "text::open_list")]
     pub topology_spread_constraints: Option<Vec<Value>>,
     /// Service account of the pod. Its token is never mounted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "text::object_name")]
     pub service_account_name: Option<String>,
     /// Priority class of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "text::object_name")]
     pub priority_class_name: Option<String>,
     /// Image of the pod. Default: the controller's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(schema_with = "text::image")]
     pub image: Option<String>,
     /// Secrets to pull the image with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 8))]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub image_pull_secrets: Option<Vec<LocalRef>>,
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "open_list")]
+    #[schemars(schema_with = "text::open_list")]
     pub env: Option<Vec<Value>>,
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "open_list")]
+    #[schemars(schema_with = "text::open_list")]
     pub volumes: Option<Vec<Value>>,
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "open_list")]
+    #[schemars(schema_with = "text::open_list")]
     pub volume_mounts: Option<Vec<Value>>,
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "open_object")]
+    #[schemars(schema_with = "text::open_object")]
     pub scratch: Option<Value>,
     /// Further labels of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(schema_with = "text::labels")]
     pub labels: Option<BTreeMap<String, String>>,
     /// Further annotations of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(schema_with = "text::annotations")]
     pub annotations: Option<BTreeMap<String, String>>,
     /// How long a finished Job is kept. Default 1h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Span>,
-}
-
-fn open_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "object",
-        "x-kubernetes-preserve-unknown-fields": true,
-    })
-}
-
-fn open_list(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "array",
-        "maxItems": 32,
-        "items": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
-    })
 }
 
 /// A span of work with its times.

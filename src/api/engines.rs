@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{Credentials, Span, Tls};
+use super::text;
 
 /// What is backed up: exactly one engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -81,15 +82,15 @@ pub enum InfluxDbMethod {
 #[serde(rename_all = "camelCase")]
 pub struct InfluxDbDatabase {
     /// Name of the database.
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(schema_with = "text::database_name")]
     pub name: String,
     /// Retention policies to take. Empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 255)))]
+    #[schemars(schema_with = "text::retention_policies")]
     pub retention_policies: Vec<String>,
     /// Measurements to take, by exact name. Empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256), inner(length(min = 1, max = 1024)))]
+    #[schemars(schema_with = "text::measurements")]
     pub measurements: Vec<String>,
 }
 
@@ -99,9 +100,11 @@ pub struct InfluxDbDatabase {
 pub struct InfluxDbIncremental {
     /// How far each window reaches back before the last watermark, for points written late. Default 10m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::span_or_zero")]
     pub overlap: Option<Span>,
     /// How far before now a window ends. Default 0s: a window takes what is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::span_or_zero")]
     pub lag: Option<Span>,
     /// A full export when the last is older than this: it catches deletes and points later than the overlap. Default 24h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,10 +115,9 @@ pub struct InfluxDbIncremental {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.method) || self.method == 'lineProtocol'").message("only the method lineProtocol is built yet; portable and ctl are refused until they are"))]
-#[x_kube(validation = Rule::new("isURL(self.url) && url(self.url).getScheme() in ['http', 'https'] && !self.url.contains('@')").message("url takes http:// or https://, a host and a port, and no user or password; put those into credentials"))]
 pub struct InfluxDbSource {
     /// Base URL of the HTTP API, for example `http://influxdb:8086`.
-    #[schemars(length(min = 8, max = 512))]
+    #[schemars(schema_with = "text::url")]
     pub url: String,
     /// Secret with the keys `username` and `password`. None: the server asks for no login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,7 +130,7 @@ pub struct InfluxDbSource {
     pub method: Option<InfluxDbMethod>,
     /// Databases, or parts of them. Empty: all but `_internal`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub databases: Vec<InfluxDbDatabase>,
     /// Windows between full exports. None: each export is full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,12 +138,11 @@ pub struct InfluxDbSource {
 }
 
 /// An InfluxDB to restore into.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("isURL(self.url) && url(self.url).getScheme() in ['http', 'https'] && !self.url.contains('@')").message("url takes http:// or https://, a host and a port, and no user or password; put those into credentials"))]
 pub struct InfluxDbTarget {
     /// Base URL of the HTTP API, for example `http://influxdb:8086`.
-    #[schemars(length(min = 8, max = 512))]
+    #[schemars(schema_with = "text::url")]
     pub url: String,
     /// Secret with the keys `username` and `password`. None: the server asks for no login.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Backup, BackupSchedule, Restore, RestoreSchedule, StorageLocation};
 
@@ -33,15 +33,66 @@ pub enum GenerateError {
 /// The definitions of all kinds, in alphabetical order, as they are to be installed.
 pub fn crds() -> Result<Vec<CustomResourceDefinition>, GenerateError> {
     [
-        Backup::crd(),
-        BackupSchedule::crd(),
-        Restore::crd(),
-        RestoreSchedule::crd(),
-        StorageLocation::crd(),
+        (Backup::crd(), Some(&BACKUP)),
+        (BackupSchedule::crd(), None),
+        (Restore::crd(), Some(&RESTORE)),
+        (RestoreSchedule::crd(), None),
+        (StorageLocation::crd(), None),
     ]
     .into_iter()
-    .map(tidied)
+    .map(|(crd, frozen)| finished(crd, frozen))
     .collect()
+}
+
+/// A spec that can't be changed, but for a few fields.
+struct Frozen {
+    but_for: &'static [&'static str],
+    message: &'static str,
+}
+
+const BACKUP: Frozen = Frozen {
+    but_for: &["cancel", "hold"],
+    message: "a Backup's spec can't be changed, but for cancel and hold; create a new Backup",
+};
+
+const RESTORE: Frozen = Frozen {
+    but_for: &["cancel"],
+    message: "a Restore's spec can't be changed, but for cancel; create a new Restore",
+};
+
+impl Frozen {
+    /// Adds the rule to a spec's schema. It is made here and not written beside the type, since it
+    /// has to name every field, and since the template of a schedule has the type without the rule.
+    fn freeze(&self, spec: &mut Map<String, Value>) {
+        let required = spec.get("required").cloned().unwrap_or_default();
+        let required = |name: &String| {
+            required
+                .as_array()
+                .is_some_and(|names| names.iter().any(|n| n == name))
+        };
+        let Some(Value::Object(fields)) = spec.get("properties") else {
+            return;
+        };
+        let same: Vec<String> = fields
+            .keys()
+            .filter(|name| !self.but_for.contains(&name.as_str()))
+            .map(|name| {
+                if required(name) {
+                    return format!("self.{name} == oldSelf.{name}");
+                }
+                format!(
+                    "has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})"
+                )
+            })
+            .collect();
+        let rule = json!({ "rule": same.join(" && "), "message": self.message });
+        match spec.get_mut("x-kubernetes-validations") {
+            Some(Value::Array(rules)) => rules.push(rule),
+            _ => {
+                spec.insert("x-kubernetes-validations".to_owned(), json!([rule]));
+            }
+        }
+    }
 }
 
 /// One definition as a YAML document, without a leading `---`.
@@ -69,17 +120,27 @@ pub fn crds_yaml() -> Result<String, GenerateError> {
     Ok(out)
 }
 
-fn tidied(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, GenerateError> {
+fn finished(
+    crd: CustomResourceDefinition,
+    frozen: Option<&Frozen>,
+) -> Result<CustomResourceDefinition, GenerateError> {
     let kind = crd.spec.names.kind.clone();
     serde_json::to_value(crd)
         .and_then(|mut value| {
-            each_schema(&mut value, tidy);
+            each_schema(&mut value, |schema| {
+                tidy(schema);
+                if let (Some(frozen), Some(Value::Object(spec))) =
+                    (frozen, schema.pointer_mut("/properties/spec"))
+                {
+                    frozen.freeze(spec);
+                }
+            });
             serde_json::from_value(value)
         })
         .map_err(|source| GenerateError::Tidy { kind, source })
 }
 
-fn each_schema(crd: &mut Value, rewrite: fn(&mut Value)) {
+fn each_schema(crd: &mut Value, rewrite: impl Fn(&mut Value)) {
     let versions = crd
         .pointer_mut("/spec/versions")
         .and_then(Value::as_array_mut);
@@ -97,7 +158,7 @@ fn each_schema(crd: &mut Value, rewrite: fn(&mut Value)) {
 /// - Formats of unsigned integers, which OpenAPI v3 does not know, become `int64`; the minimum of
 ///   0 stays.
 /// - Line breaks within a paragraph of a description, which come from the source's width, go.
-pub fn tidy(schema: &mut Value) {
+fn tidy(schema: &mut Value) {
     let Value::Object(node) = schema else { return };
     node.remove("nullable");
     node.remove("title");

@@ -16,6 +16,7 @@ pub mod outcome;
 pub mod restore;
 pub mod restore_schedule;
 pub mod storage_location;
+mod text;
 
 pub use backup::{Backup, BackupSpec, BackupStatus};
 pub use backup_schedule::{BackupSchedule, BackupScheduleSpec, BackupScheduleStatus};

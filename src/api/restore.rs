@@ -10,6 +10,7 @@ use super::common::{
     JobTemplate, Limits, LocalRef, ManifestRef, PhaseTiming, RetryPolicy, Span, Totals,
 };
 use super::engines::{NotBuilt, TargetSpec};
+use super::text;
 
 /// A line of backups in a bucket: those of one schedule of one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,22 +19,13 @@ pub struct BackupLine {
     /// The StorageLocation that is read.
     pub storage: LocalRef,
     /// Name of the cluster that wrote the backups.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
-    )]
+    #[schemars(schema_with = "text::label_name")]
     pub cluster: String,
     /// Namespace of the schedule there.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
-    )]
+    #[schemars(schema_with = "text::label_name")]
     pub namespace: String,
     /// Name of the BackupSchedule there.
-    #[schemars(
-        length(min = 1, max = 40),
-        regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
-    )]
+    #[schemars(schema_with = "text::schedule_name")]
     pub schedule: String,
 }
 
@@ -65,14 +57,11 @@ pub struct ManifestSource {
     /// The StorageLocation that is read.
     pub storage: LocalRef,
     /// Key of the manifest below the location's prefix, beginning with `lifeboat/v1/`.
-    #[schemars(
-        length(min = 1, max = 1024),
-        regex(pattern = r"^lifeboat/v1/[A-Za-z0-9][A-Za-z0-9./_-]*\.json$")
-    )]
+    #[schemars(schema_with = "text::manifest_path")]
     pub path: String,
     /// SHA-256 of the manifest's bytes. None: whatever is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 64, max = 64), regex(pattern = r"^[0-9a-f]{64}$"))]
+    #[schemars(schema_with = "text::sha256")]
     pub sha256: Option<String>,
     /// How much of its chain is restored. Default Chain.
     #[serde(default)]
@@ -107,10 +96,10 @@ pub struct RestoreSource {
 #[serde(rename_all = "camelCase")]
 pub struct Remap {
     /// Name in the backup.
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(schema_with = "text::data_name")]
     pub from: String,
     /// Name in the target.
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(schema_with = "text::data_name")]
     pub to: String,
 }
 
@@ -160,14 +149,14 @@ pub struct RestoreParameters {
     pub target: TargetSpec,
     /// New names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["from"]))]
     pub remap: Vec<Remap>,
     /// What happens where the target already holds data. Default Fail.
     #[serde(default)]
     pub conflict_policy: ConflictPolicy,
     /// Names the target (its url) where the restore could destroy something; `source <url>` to allow a restore into its own source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 600))]
+    #[schemars(schema_with = "text::confirm")]
     pub confirm: Option<String>,
     /// True: say what would happen, and change nothing.
     #[serde(default)]
@@ -258,7 +247,7 @@ pub struct RestoreStatus {
     pub observed_generation: Option<i64>,
     /// `Complete`, `Failed`, `Ready`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "text::conditions")]
     pub conditions: Vec<Condition>,
     /// Pending, Running, Complete or Failed: the conditions in one word, for people.
     #[serde(default)]

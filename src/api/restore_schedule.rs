@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::backup_schedule::TemplateMeta;
 use super::common::{LocalRef, ManifestRef, Span};
 use super::restore::{BackupLine, RestoreParameters};
+use super::text;
 
 /// How a RestoreSchedule works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +70,10 @@ pub struct RestoreTemplate {
 #[x_kube(validation = Rule::new("self.mode == 'Drill' ? (has(self.cron) != has(self.every)) : (!has(self.cron) && !has(self.every))").message("mode Drill takes exactly one of cron and every; mode Continuous takes neither"))]
 #[x_kube(validation = Rule::new("!oldSelf.promoted || self.promoted").message("promoted can't be taken back: the standby is live. To fail back, create a RestoreSchedule in the other direction"))]
 #[x_kube(validation = Rule::new("self.mode != 'Drill' || !self.promoted").message("a drill can't be promoted"))]
+#[x_kube(validation = Rule::new("!has(self.timeZone) || has(self.cron)").message("timeZone goes with cron; every is anchored to the epoch in UTC"))]
+#[x_kube(validation = Rule::new("self.mode != 'Continuous' || self.template.spec.conflictPolicy != 'Fail'").message("mode Continuous replays into a target that already holds data: set template.spec.conflictPolicy to Overwrite, and confirm to the target's url"))]
+#[x_kube(validation = Rule::new("self.mode != 'Drill' || (self.template.spec.conflictPolicy == 'Fail' && !has(self.template.spec.confirm) && !has(self.template.spec.remap))").message("a drill writes only into names of its own: remove conflictPolicy, confirm and remap from template.spec"))]
+#[x_kube(validation = Rule::new("!self.template.spec.dryRun").message("a schedule's restores are never dry runs: remove dryRun from template.spec, or create a Restore with it"))]
 #[x_kube(validation = Rule::new("!has(self.reportTo)").message("reportTo is not built yet; remove it"))]
 pub struct RestoreScheduleSpec {
     /// Continuous, or Drill. Default Continuous.
@@ -76,22 +81,14 @@ pub struct RestoreScheduleSpec {
     pub mode: Mode,
     /// Five fields, as in a CronJob; for a drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(
-            pattern = r"^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|\S+\s+\S+\s+\S+\s+\S+\s+\S+)$"
-        )
-    )]
+    #[schemars(schema_with = "text::cron")]
     pub cron: Option<String>,
     /// Interval, anchored to the epoch; for a drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<Span>,
     /// IANA zone of `cron`. Default Etc/UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 64),
-        regex(pattern = r"^[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)*$")
-    )]
+    #[schemars(schema_with = "text::time_zone")]
     pub time_zone: Option<String>,
     /// The line of backups that is replayed.
     pub source: BackupLine,
@@ -124,7 +121,7 @@ pub struct RestoreScheduleStatus {
     pub observed_generation: Option<i64>,
     /// `Ready`, `InSync`, `RPOMet`, `RTOMet`, `Promoted`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "text::conditions")]
     pub conditions: Vec<Condition>,
     /// The Restore that runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{CaBundle, Credentials};
 use super::engines::NotBuilt;
+use super::text;
 
 /// What a location may be used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,30 +20,23 @@ pub enum AccessMode {
 }
 
 /// An S3 bucket, or one of a server that speaks S3.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.endpoint) || (isURL(self.endpoint) && url(self.endpoint).getScheme() in ['http', 'https'] && !self.endpoint.contains('@'))").message("endpoint takes http:// or https://, a host and a port, and no user or password"))]
 pub struct S3Location {
     /// Name of the bucket.
-    #[schemars(
-        length(min = 3, max = 63),
-        regex(pattern = r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$")
-    )]
+    #[schemars(schema_with = "text::bucket")]
     pub bucket: String,
     /// Path below which everything lies. Empty: the bucket's root.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(
-        length(max = 256),
-        regex(pattern = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$")
-    )]
+    #[schemars(schema_with = "text::prefix")]
     pub prefix: String,
     /// Region. Default us-east-1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(schema_with = "text::region")]
     pub region: Option<String>,
     /// URL of the server, where it is not AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 8, max = 512))]
+    #[schemars(schema_with = "text::url")]
     pub endpoint: Option<String>,
     /// Put the bucket's name into the path and not into the host. Most servers other than AWS need it.
     #[serde(default)]
@@ -54,14 +48,11 @@ pub struct S3Location {
 #[serde(rename_all = "camelCase")]
 pub struct LocalLocation {
     /// The PersistentVolumeClaim that is mounted into job pods, in the same namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "text::object_name")]
     pub claim_name: String,
     /// Path within the volume below which everything lies. Empty: its root.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(
-        length(max = 256),
-        regex(pattern = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$")
-    )]
+    #[schemars(schema_with = "text::prefix")]
     pub prefix: String,
 }
 
@@ -105,6 +96,8 @@ pub struct LocalLocation {
 #[x_kube(validation = Rule::new("!has(self.encryption)").message("encryption is not built yet; remove it"))]
 #[x_kube(validation = Rule::new("!has(self.s3) || has(self.credentials)").message("s3 needs credentials.secretRef for now; workload identity is not built yet"))]
 #[x_kube(validation = Rule::new("!has(self.local) || !has(self.credentials)").message("a local location takes no credentials; remove them"))]
+#[x_kube(validation = Rule::new("!has(self.local) || !has(self.caBundle)").message("a local location takes no caBundle; remove it"))]
+#[x_kube(validation = Rule::new("!has(self.takeOverFrom) || self.accessMode == 'ReadWrite'").message("takeOverFrom writes a claim, which a ReadOnly location never does; remove one of them"))]
 pub struct StorageLocationSpec {
     /// An S3 bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,7 +122,7 @@ pub struct StorageLocationSpec {
     pub access_mode: AccessMode,
     /// Uid of the cluster whose claim is taken over, after that cluster was rebuilt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(schema_with = "text::uid")]
     pub take_over_from: Option<String>,
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,7 +138,7 @@ pub struct StorageLocationStatus {
     pub observed_generation: Option<i64>,
     /// `Ready`, with a reason that tells one fault from another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "text::conditions")]
     pub conditions: Vec<Condition>,
     /// When the location was last checked and its state found changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

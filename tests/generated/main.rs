@@ -3,12 +3,15 @@
 //! `make generate`) writes it anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bounds;
 mod chart;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use lifeboat::api::generate::{crds, to_yaml};
+use serde_json::Value;
 
 /// Sits in each folder whose files are all generated.
 const NOTICE: &str = "Made from src/api by `make generate`; edits are lost.";
@@ -93,6 +96,26 @@ fn chart_templates_are_in_step() {
         })
         .collect();
     in_step("charts/lifeboat/templates/crds", "yaml", &wanted);
+}
+
+#[test]
+fn yaml_reads_back_as_the_definition() {
+    for crd in crds().unwrap() {
+        let read: Value = serde_saphyr::from_str(&to_yaml(&crd).unwrap()).unwrap();
+        let read: CustomResourceDefinition = serde_json::from_value(read).unwrap();
+        assert_eq!(read, crd);
+    }
+}
+
+#[test]
+fn everything_is_bounded() {
+    for crd in crds().unwrap() {
+        let crd = serde_json::to_value(crd).unwrap();
+        let schema = crd
+            .pointer("/spec/versions/0/schema/openAPIV3Schema")
+            .unwrap();
+        assert_eq!(bounds::faults("", schema), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -1,0 +1,421 @@
+//! Schemas of strings, lists and maps, each with its bounds and the rules that the API server
+//! enforces.
+//!
+//! A rule's message is what a person reads after `kubectl apply`, so it says what to write. That is
+//! why these are CEL rules and not `pattern`, whose message is a regular expression.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+/// A rule and its message.
+type Rule = (&'static str, &'static str);
+
+const NO_CONTROL: Rule = (
+    r"!self.matches(r'\p{Cc}')",
+    "take the control characters (line breaks, tabs, NUL) out of the text",
+);
+
+const OBJECT_NAME: Rule = (
+    "self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",
+    "write the name of a Kubernetes object: lower-case letters, digits, dashes and dots",
+);
+
+const LABEL_NAME: Rule = (
+    "self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",
+    "write lower-case letters, digits and dashes",
+);
+
+fn string(min: u32, max: u32, rules: &[Rule]) -> Schema {
+    let mut schema = json_schema!({ "type": "string", "maxLength": max });
+    if min > 0 {
+        schema.insert("minLength".to_owned(), min.into());
+    }
+    with(schema, rules)
+}
+
+fn with(mut schema: Schema, rules: &[Rule]) -> Schema {
+    let rules: Vec<Value> = rules
+        .iter()
+        .map(|(rule, message)| json!({ "rule": rule, "message": message }))
+        .collect();
+    if !rules.is_empty() {
+        schema.insert("x-kubernetes-validations".to_owned(), rules.into());
+    }
+    schema
+}
+
+/// A span of time longer than zero.
+pub(super) fn span(_: &mut SchemaGenerator) -> Schema {
+    string(
+        2,
+        24,
+        &[
+            SPAN,
+            (
+                "self.matches('[1-9]')",
+                "write a span of time longer than zero, at least 1s",
+            ),
+        ],
+    )
+}
+
+/// A span of time that may be zero.
+pub(super) fn span_or_zero(_: &mut SchemaGenerator) -> Schema {
+    string(2, 24, &[SPAN])
+}
+
+const SPAN: Rule = (
+    "self.matches('^[0-9]+[smhd]') && self.matches('^([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$')",
+    "write a span of time such as 90s, 15m, 1h30m or 2d: whole numbers, each unit once, the larger first",
+);
+
+/// The name of an object of the same namespace.
+pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
+    string(1, 253, &[OBJECT_NAME])
+}
+
+/// A name as a cluster, a namespace or a label has it.
+pub(super) fn label_name(_: &mut SchemaGenerator) -> Schema {
+    string(1, 63, &[LABEL_NAME])
+}
+
+/// The name of a schedule.
+pub(super) fn schedule_name(_: &mut SchemaGenerator) -> Schema {
+    string(1, 40, &[OBJECT_NAME])
+}
+
+/// A key of a ConfigMap.
+pub(super) fn config_key(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        253,
+        &[(
+            "self.matches('^[A-Za-z0-9_-][A-Za-z0-9._-]*$')",
+            "write a key of the ConfigMap: letters, digits, dashes, underscores and dots, and no dot at the start",
+        )],
+    )
+}
+
+/// The URL of a server.
+pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
+    string(
+        8,
+        512,
+        &[
+            (
+                "self.matches('^https?://')",
+                "begin the url with http:// or https://",
+            ),
+            (
+                "!self.contains('@')",
+                "take user and password out of the url and put them into credentials",
+            ),
+            (
+                "!self.contains('?') && !self.contains('#')",
+                "take the query and the fragment (? or # and what follows) out of the url",
+            ),
+            (
+                concat!(
+                    r"!self.matches('^https?://[^@?#]*$') || ",
+                    r"self.matches('^https?://([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?[.]?|\\[[0-9A-Fa-f:]+\\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$')",
+                ),
+                "write the url as scheme, host, port and path, such as http://influxdb:8086, without escapes, blanks or control characters",
+            ),
+            (
+                concat!(
+                    "!self.matches('^https?://([^/:]*[.])?([0-9]+|0[xX][0-9A-Fa-f]*)[.]?(:|/|$)') || ",
+                    "self.matches('^https?://(0|[1-9][0-9]{0,2})([.](0|[1-9][0-9]{0,2})){3}(:|/|$)')",
+                ),
+                "write an IPv4 address as four decimal numbers, such as 10.0.0.7",
+            ),
+            (
+                concat!(
+                    r"!self.matches('(?i)^https?://(169[.]254[.]|\\[fe[89ab]|\\[fd00:ec2:|\\[[0-9a-f:]*:ffff:|",
+                    r"100[.]100[.]100[.]200(:|/|$)|metadata([.]google[.]internal)?[.]?(:|/|$))')",
+                ),
+                "the url names a link-local address or a cloud's metadata service; write the address of the server itself",
+            ),
+        ],
+    )
+}
+
+/// A database, a retention policy: what InfluxDB takes as a name.
+pub(super) fn database_name(_: &mut SchemaGenerator) -> Schema {
+    string(1, 255, &DATABASE_NAME)
+}
+
+const DATABASE_NAME: [Rule; 2] = [
+    NO_CONTROL,
+    (
+        r"!self.contains('/') && !self.contains('\\') && self != '.' && self != '..'",
+        "InfluxDB takes no slash or backslash in the name of a database or retention policy, and neither . nor ..",
+    ),
+];
+
+/// Names of retention policies.
+pub(super) fn retention_policies(_: &mut SchemaGenerator) -> Schema {
+    set(64, &string(1, 255, &DATABASE_NAME))
+}
+
+/// Names of measurements, which may hold anything but control characters.
+pub(super) fn measurements(_: &mut SchemaGenerator) -> Schema {
+    set(256, &string(1, 512, &[NO_CONTROL]))
+}
+
+fn set(max: u32, items: &Schema) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": max,
+        "items": items,
+        "x-kubernetes-list-type": "set",
+    })
+}
+
+/// A name within some data system.
+pub(super) fn data_name(_: &mut SchemaGenerator) -> Schema {
+    string(1, 255, &[NO_CONTROL])
+}
+
+/// Words of a person: one line that no tool takes for an option or a variable.
+pub(super) fn line(_: &mut SchemaGenerator) -> Schema {
+    string(1, 128, &LINE)
+}
+
+/// What `confirm` says: a URL, or `source` and a URL.
+pub(super) fn confirm(_: &mut SchemaGenerator) -> Schema {
+    string(1, 600, &LINE)
+}
+
+const LINE: [Rule; 2] = [
+    NO_CONTROL,
+    (
+        "!self.startsWith('-') && !self.contains('$(')",
+        "write a text that does not begin with a dash and holds no $(",
+    ),
+];
+
+/// A cron expression. Its fields are read by the controller, which says what is wrong in `Ready`.
+pub(super) fn cron(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        128,
+        &[(
+            "self.matches('^ *(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|[0-9A-Za-z*,/?-]+( +[0-9A-Za-z*,/?-]+){4}) *$')",
+            "write five fields: minute, hour, day of month, month, day of week, such as */15 * * * *, or @hourly, @daily, @weekly, @monthly or @yearly",
+        )],
+    )
+}
+
+/// The name of a time zone.
+pub(super) fn time_zone(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        64,
+        &[(
+            "self.matches('^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$')",
+            "write an IANA zone such as Etc/UTC or Europe/Berlin",
+        )],
+    )
+}
+
+/// A path below which everything lies.
+pub(super) fn prefix(_: &mut SchemaGenerator) -> Schema {
+    string(
+        0,
+        256,
+        &[(
+            "self.matches('^([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$')",
+            "write the prefix as names of letters, digits, dots, dashes and underscores with one slash between, such as backups/prod; none begins with a dot",
+        )],
+    )
+}
+
+/// The name of an S3 bucket.
+pub(super) fn bucket(_: &mut SchemaGenerator) -> Schema {
+    string(
+        3,
+        63,
+        &[(
+            "self.matches('^[a-z0-9][a-z0-9.-]*[a-z0-9]$') && !self.contains('..')",
+            "write the bucket's name: lower-case letters, digits, dashes and single dots, with a letter or digit at both ends",
+        )],
+    )
+}
+
+/// A region of an object store.
+pub(super) fn region(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        64,
+        &[(
+            "self.matches('^[A-Za-z0-9][A-Za-z0-9_-]*$')",
+            "write the region's name, such as eu-west-1",
+        )],
+    )
+}
+
+/// A uid of a Kubernetes object.
+pub(super) fn uid(_: &mut SchemaGenerator) -> Schema {
+    string(
+        36,
+        36,
+        &[(
+            "self.matches('^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')",
+            "write the uid of the lost cluster's kube-system namespace; the location's Ready condition names it",
+        )],
+    )
+}
+
+/// Bytes as a quantity.
+pub(super) fn bytes(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        16,
+        &[(
+            "self.matches('^[1-9][0-9]{0,9}(Ki|Mi|Gi|k|M|G)?$')",
+            "write bytes as a whole number with Ki, Mi, Gi, k, M or G, such as 50Mi",
+        )],
+    )
+}
+
+/// The reference of an image.
+pub(super) fn image(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        500,
+        &[(
+            "self.matches('^[A-Za-z0-9][A-Za-z0-9._:/@-]*$')",
+            "write an image such as registry.example.com/lifeboat:1.0",
+        )],
+    )
+}
+
+/// The key of a manifest.
+pub(super) fn manifest_path(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        1024,
+        &[(
+            "self.matches('^lifeboat/v1/([A-Za-z0-9_-][A-Za-z0-9._-]*/)+[A-Za-z0-9_-][A-Za-z0-9._-]*[.]json$')",
+            "write the manifest's key as `lifeboat list` shows it: lifeboat/v1/..., ending in .json",
+        )],
+    )
+}
+
+/// A SHA-256 digest in hex.
+pub(super) fn sha256(_: &mut SchemaGenerator) -> Schema {
+    string(
+        64,
+        64,
+        &[(
+            "self.matches('^[0-9a-f]{64}$')",
+            "write the SHA-256 as 64 lower-case hex digits",
+        )],
+    )
+}
+
+/// Labels of a made object.
+pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
+    map(
+        63,
+        &[
+            (
+                "self.all(k, k.matches('^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$') && self[k].matches('^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$'))",
+                "write keys and values as Kubernetes takes them for labels: letters, digits, dashes, underscores and dots",
+            ),
+            OWN_KEYS,
+        ],
+    )
+}
+
+/// Annotations of a made object.
+pub(super) fn annotations(_: &mut SchemaGenerator) -> Schema {
+    map(
+        4096,
+        &[
+            (
+                "self.all(k, k.matches('^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$'))",
+                "write keys as Kubernetes takes them: an optional domain and a slash, then letters, digits, dashes, underscores and dots",
+            ),
+            OWN_KEYS,
+        ],
+    )
+}
+
+const OWN_KEYS: Rule = (
+    "!self.exists(k, k.startsWith('lifeboat.dev/') || k == 'app.kubernetes.io/managed-by')",
+    "Lifeboat sets lifeboat.dev/... and app.kubernetes.io/managed-by itself; remove them",
+);
+
+/// Labels of the nodes that a pod may run on.
+pub(super) fn node_selector(_: &mut SchemaGenerator) -> Schema {
+    map(63, &[])
+}
+
+fn map(max: u32, rules: &[Rule]) -> Schema {
+    with(
+        json_schema!({
+            "type": "object",
+            "maxProperties": 32,
+            "additionalProperties": { "type": "string", "maxLength": max },
+        }),
+        rules,
+    )
+}
+
+/// An object of Kubernetes that is handed on as it is.
+pub(super) fn open_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
+}
+
+/// A list of such objects.
+pub(super) fn open_list(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 32,
+        "items": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
+    })
+}
+
+/// Conditions, with the bounds that Kubernetes' own type has in Go.
+pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+            "properties": {
+                "type": {
+                    "type": "string", "minLength": 1, "maxLength": 316,
+                    "description": "What is told of, for example Ready.",
+                },
+                "status": {
+                    "type": "string", "enum": ["True", "False", "Unknown"],
+                    "description": "Whether it holds.",
+                },
+                "reason": {
+                    "type": "string", "minLength": 1, "maxLength": 1024,
+                    "description": "Why, in one word; docs/conditions.md has them all.",
+                },
+                "message": {
+                    "type": "string", "maxLength": 32768,
+                    "description": "Why, for people, and what to do.",
+                },
+                "lastTransitionTime": {
+                    "type": "string", "format": "date-time",
+                    "description": "When the status last flipped.",
+                },
+                "observedGeneration": {
+                    "type": "integer", "format": "int64", "minimum": 0,
+                    "description": "The generation that this speaks of.",
+                },
+            },
+        },
+    })
+}
