@@ -19,8 +19,8 @@ import (
 func TestBadInput(t *testing.T) {
 	other := newPlace(t)
 	other.ledger(100)
-	schedule := kit.Schedule{Namespace: other.namespace, Name: "other", Every: "10s", InfluxURL: other.sourceURL(), Database: other.database}
-	other.must(other.primary.Apply(other.ctx, kit.BucketManifests(other.namespace, other.bucket)+"---\n"+schedule.Manifest()))
+	schedule := kit.Schedule{Namespace: other.namespace, Name: "other", Every: "10s", InfluxURL: kit.SourceURL(), Database: other.database}
+	other.must(other.Primary.Apply(other.ctx, kit.BucketManifests(other.namespace, other.bucket)+"---\n"+schedule.Manifest()))
 	other.must(other.awaitBackups(1))
 
 	t.Run("cases", func(t *testing.T) {
@@ -79,8 +79,8 @@ func testBadLocation(t *testing.T) {
 			if test.replace[0] != "" {
 				manifests = strings.Replace(manifests, test.replace[0], test.replace[1], 1)
 			}
-			p.must(p.primary.Apply(p.ctx, manifests))
-			p.shows(p.primary, "storagelocation", "dr-bucket", "Ready", "False", test.reason)
+			p.must(p.Primary.Apply(p.ctx, manifests))
+			p.shows(p.Primary, "storagelocation", "dr-bucket", "Ready", "False", test.reason)
 		})
 	}
 	t.Run("claim by another cluster", func(t *testing.T) {
@@ -88,8 +88,8 @@ func testBadLocation(t *testing.T) {
 		p := newPlace(t)
 		// The standby's operator would not claim: its key can't write. So let it, with the
 		// primary's name on another cluster's claim.
-		p.must(p.primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)))
-		_, err := p.primary.AwaitCondition(p.ctx, p.namespace, "storagelocation", "dr-bucket", "Ready", "True", time.Minute)
+		p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)))
+		_, err := p.Primary.AwaitCondition(p.ctx, p.namespace, "storagelocation", "dr-bucket", "Ready", "True", time.Minute)
 		p.must(err)
 		claims := p.storedFiles("lifeboat/v1/primary/claims", ".json")
 		if len(claims) != 1 {
@@ -97,14 +97,14 @@ func testBadLocation(t *testing.T) {
 		}
 		text, err := os.ReadFile(p.stored(claims[0]))
 		p.must(err)
-		uid, err := p.primary.Run(p.ctx, "", "get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}")
+		uid, err := p.Primary.Run(p.ctx, "", "get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}")
 		p.must(err)
 		foreign := strings.ReplaceAll(string(text), uid, "11111111-2222-3333-4444-555555555555")
 		p.must(os.WriteFile(p.stored(claims[0]), []byte(foreign), 0o644))
-		_, err = p.primary.Run(p.ctx, "", "annotate", "storagelocation", "dr-bucket", "--namespace", p.namespace, "test/again=1")
+		_, err = p.Primary.Run(p.ctx, "", "annotate", "storagelocation", "dr-bucket", "--namespace", p.namespace, "test/again=1")
 		p.must(err)
-		p.must(p.primary.Apply(p.ctx, strings.Replace(kit.BucketManifests(p.namespace, p.bucket), "region: us-east-1", "region: us-east-2", 1)))
-		p.shows(p.primary, "storagelocation", "dr-bucket", "Ready", "False", "ClaimedByAnother")
+		p.must(p.Primary.Apply(p.ctx, strings.Replace(kit.BucketManifests(p.namespace, p.bucket), "region: us-east-1", "region: us-east-2", 1)))
+		p.shows(p.Primary, "storagelocation", "dr-bucket", "Ready", "False", "ClaimedByAnother")
 	})
 }
 
@@ -112,7 +112,7 @@ func testBadLocation(t *testing.T) {
 func authServer(t *testing.T, p *place) (name string, admin kit.Influx) {
 	t.Helper()
 	name = "influxdb-auth"
-	command := exec.CommandContext(p.ctx, p.dirs.Bin("bed"), "influx", "start", name, "--auth")
+	command := exec.CommandContext(p.ctx, p.Dirs.Bin("bed"), "influx", "start", name, "--auth")
 	out, err := command.CombinedOutput()
 	if err != nil {
 		t.Fatalf("start %s: %v\n%s", name, err, out)
@@ -154,31 +154,31 @@ func testBadBackup(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
 			p.ledger(10)
-			manifest := strings.NewReplacer("SOURCE", p.sourceURL(), "DATABASE", p.database).Replace(p.backupManifest("bad"))
-			from := strings.NewReplacer("SOURCE", p.sourceURL(), "DATABASE", p.database).Replace(test.from)
+			manifest := strings.NewReplacer("SOURCE", kit.SourceURL(), "DATABASE", p.database).Replace(p.backupManifest("bad"))
+			from := strings.NewReplacer("SOURCE", kit.SourceURL(), "DATABASE", p.database).Replace(test.from)
 			manifest = strings.Replace(manifest, from, test.to, 1)
-			p.must(p.primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+manifest))
+			p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+manifest))
 			if test.reason == "SecretNotFound" {
 				// The pod waits for its Secret, so the Backup is not over yet.
-				p.shows(p.primary, "backup", "bad", "Ready", "False", test.reason)
+				p.shows(p.Primary, "backup", "bad", "Ready", "False", test.reason)
 				return
 			}
-			p.shows(p.primary, "backup", "bad", "Failed", "True", test.reason)
+			p.shows(p.Primary, "backup", "bad", "Failed", "True", test.reason)
 		})
 	}
 	t.Run("wrong password", func(t *testing.T) {
 		t.Parallel()
 		p := newPlace(t)
 		server, _ := authServer(t, p)
-		manifest := strings.Replace(p.backupManifest("bad"), "url: \""+p.sourceURL(), "credentials: {secretRef: {name: login}}, url: \""+inside(server), 1)
-		p.must(p.primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+loginSecret(p.namespace, "login", "admin", "wrong")+"---\n"+manifest))
-		p.shows(p.primary, "backup", "bad", "Failed", "True", "DatabaseLoginFailed")
+		manifest := strings.Replace(p.backupManifest("bad"), "url: \""+kit.SourceURL(), "credentials: {secretRef: {name: login}}, url: \""+kit.Inside(server), 1)
+		p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+loginSecret(p.namespace, "login", "admin", "wrong")+"---\n"+manifest))
+		p.shows(p.Primary, "backup", "bad", "Failed", "True", "DatabaseLoginFailed")
 	})
 	t.Run("missing location", func(t *testing.T) {
 		t.Parallel()
 		p := newPlace(t)
-		p.must(p.primary.Apply(p.ctx, p.backupManifest("bad")))
-		p.shows(p.primary, "backup", "bad", "Ready", "False", "StorageNotFound")
+		p.must(p.Primary.Apply(p.ctx, p.backupManifest("bad")))
+		p.shows(p.Primary, "backup", "bad", "Ready", "False", "StorageNotFound")
 	})
 }
 
@@ -190,10 +190,10 @@ func testBadSchedule(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
-			schedule := kit.Schedule{Namespace: p.namespace, Name: "bad", Every: "10s", InfluxURL: p.sourceURL(), Database: p.database}
+			schedule := kit.Schedule{Namespace: p.namespace, Name: "bad", Every: "10s", InfluxURL: kit.SourceURL(), Database: p.database}
 			manifest := strings.Replace(schedule.Manifest(), "every: 10s", test.timing, 1)
-			p.must(p.primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+manifest))
-			p.shows(p.primary, "backupschedule", "bad", "Ready", "False", test.reason)
+			p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+manifest))
+			p.shows(p.Primary, "backupschedule", "bad", "Ready", "False", test.reason)
 		})
 	}
 }
@@ -201,7 +201,7 @@ func testBadSchedule(t *testing.T) {
 // untouched fails where the standby has the test's database.
 func (p *place) untouched() {
 	p.Helper()
-	p.must(p.target.Query(context.Background(), "", "SHOW DATABASES", func(series kit.Series) error {
+	p.must(p.Target.Query(context.Background(), "", "SHOW DATABASES", func(series kit.Series) error {
 		for _, row := range series.Values {
 			if row[0] == p.database {
 				return fmt.Errorf("the target was touched: it has the database %s", p.database)
@@ -245,8 +245,8 @@ func testBadRestore(t *testing.T) {
 				file = p.stored(key)
 			}
 			p.must(test.spoil(p.stored(path), file))
-			p.must(p.standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+p.restoreManifest("bad", path, "")))
-			p.shows(p.standby, "restore", "bad", "Failed", "True", test.reason)
+			p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+p.restoreManifest("bad", path, "")))
+			p.shows(p.Standby, "restore", "bad", "Failed", "True", test.reason)
 			p.untouched()
 		})
 	}
@@ -254,20 +254,20 @@ func testBadRestore(t *testing.T) {
 		t.Parallel()
 		p := newPlace(t)
 		p.ledger(100)
-		p.must(p.target.Execute(p.ctx, fmt.Sprintf("CREATE DATABASE %q", p.database)))
-		p.must(p.target.Write(p.ctx, p.database, "telemetry value=1 1\n"))
+		p.must(p.Target.Execute(p.ctx, fmt.Sprintf("CREATE DATABASE %q", p.database)))
+		p.must(p.Target.Write(p.ctx, p.database, "telemetry value=1 1\n"))
 		path := p.backup("good").Text("status", "manifest", "path")
-		p.must(p.standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+p.restoreManifest("bad", path, "")))
-		p.shows(p.standby, "restore", "bad", "Failed", "True", "TargetNotEmpty")
+		p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+p.restoreManifest("bad", path, "")))
+		p.shows(p.Standby, "restore", "bad", "Failed", "True", "TargetNotEmpty")
 	})
 	t.Run("onto its own source", func(t *testing.T) {
 		t.Parallel()
 		p := newPlace(t)
 		p.ledger(100)
 		path := p.backup("good").Text("status", "manifest", "path")
-		manifest := strings.Replace(p.restoreManifest("bad", path, "  conflictPolicy: Overwrite\n  confirm: "+p.sourceURL()+"\n"), p.targetURL(), p.sourceURL(), 1)
-		p.must(p.primary.Apply(p.ctx, manifest))
-		p.shows(p.primary, "restore", "bad", "Failed", "True", "TargetIsSource")
+		manifest := strings.Replace(p.restoreManifest("bad", path, "  conflictPolicy: Overwrite\n  confirm: "+kit.SourceURL()+"\n"), kit.TargetURL(), kit.SourceURL(), 1)
+		p.must(p.Primary.Apply(p.ctx, manifest))
+		p.shows(p.Primary, "restore", "bad", "Failed", "True", "TargetIsSource")
 	})
 	t.Run("no write permission on the target", func(t *testing.T) {
 		t.Parallel()
@@ -275,8 +275,8 @@ func testBadRestore(t *testing.T) {
 		server, _ := authServer(t, p)
 		p.ledger(100)
 		path := p.backup("good").Text("status", "manifest", "path")
-		manifest := strings.Replace(p.restoreManifest("bad", path, ""), "url: \""+p.targetURL(), "credentials: {secretRef: {name: login}}, url: \""+inside(server), 1)
-		p.must(p.standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+loginSecret(p.namespace, "login", "reader", "reader-secret")+"---\n"+manifest))
-		p.shows(p.standby, "restore", "bad", "Failed", "True", "DatabasePermissionDenied")
+		manifest := strings.Replace(p.restoreManifest("bad", path, ""), "url: \""+kit.TargetURL(), "credentials: {secretRef: {name: login}}, url: \""+kit.Inside(server), 1)
+		p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+loginSecret(p.namespace, "login", "reader", "reader-secret")+"---\n"+manifest))
+		p.shows(p.Standby, "restore", "bad", "Failed", "True", "DatabasePermissionDenied")
 	})
 }

@@ -18,7 +18,7 @@ func TestBucketAlone(t *testing.T) {
 	p := newPlace(t)
 	ledger := p.ledger(5000)
 	path := p.backup("only").Text("status", "manifest", "path")
-	_, err := p.primary.Run(p.ctx, "", "delete", "namespace", p.namespace, "--wait=true")
+	_, err := p.Primary.Run(p.ctx, "", "delete", "namespace", p.namespace, "--wait=true")
 	p.must(err)
 
 	if out := p.lifeboat("list"); !strings.Contains(out, path) {
@@ -26,10 +26,10 @@ func TestBucketAlone(t *testing.T) {
 	}
 	p.lifeboat("verify", path)
 
-	p.must(p.standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+p.restoreManifest("anew", path, "  verify: Equal\n")))
-	_, err = p.standby.AwaitCondition(p.ctx, p.namespace, "restore", "anew", "Complete", "True", 2*time.Minute)
+	p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+p.restoreManifest("anew", path, "  verify: Equal\n")))
+	_, err = p.Standby.AwaitCondition(p.ctx, p.namespace, "restore", "anew", "Complete", "True", 2*time.Minute)
 	p.must(err)
-	if _, err := ledger.Compare(p.ctx, p.target, p.database, 5000); err != nil {
+	if _, err := ledger.Compare(p.ctx, p.Target, p.database, 5000); err != nil {
 		t.Fatal(err)
 	}
 
@@ -53,7 +53,7 @@ func (p *place) lifeboat(args ...string) string {
 }
 
 func (p *place) run(args ...string) (string, error) {
-	binary := filepath.Join(p.root, "target", "x86_64-unknown-linux-gnu", "release", "lifeboat")
+	binary := filepath.Join(p.Root, "target", "x86_64-unknown-linux-gnu", "release", "lifeboat")
 	args = append(args, "--bucket", layout.StoreBucket, "--prefix", p.bucket.Prefix, "--endpoint", layout.StoreHTTP, "--path-style")
 	command := exec.CommandContext(p.ctx, binary, args...)
 	command.Env = []string{

@@ -18,45 +18,45 @@ func TestKstatus(t *testing.T) {
 
 	t.Run("in progress", func(t *testing.T) {
 		// Its location is missing, so it waits.
-		p.must(p.primary.Apply(p.ctx, p.backupManifest("waiting")))
-		p.reads(t, p.primary, "backup", "waiting", status.InProgressStatus)
+		p.must(p.Primary.Apply(p.ctx, p.backupManifest("waiting")))
+		p.reads(t, p.Primary, "backup", "waiting", status.InProgressStatus)
 	})
 	path := p.backup("done").Text("status", "manifest", "path")
-	schedule := kit.Schedule{Namespace: p.namespace, Name: "telemetry", Every: "10s", InfluxURL: p.sourceURL(), Database: p.database}
-	p.must(p.primary.Apply(p.ctx, schedule.Manifest()))
-	p.must(p.standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+p.standingReplay()+"---\n"+p.restoreManifest("done", path, "  dryRun: true\n")))
-	broken := kit.Schedule{Namespace: p.namespace, Name: "broken", Every: "10s", InfluxURL: p.sourceURL(), Database: "no_such_database"}
-	p.must(p.primary.Apply(p.ctx, broken.Manifest()))
-	p.must(p.primary.Apply(p.ctx, fmt.Sprintf(`apiVersion: lifeboat.dev/v1alpha1
+	schedule := kit.Schedule{Namespace: p.namespace, Name: "telemetry", Every: "10s", InfluxURL: kit.SourceURL(), Database: p.database}
+	p.must(p.Primary.Apply(p.ctx, schedule.Manifest()))
+	p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+p.standingReplay()+"---\n"+p.restoreManifest("done", path, "  dryRun: true\n")))
+	broken := kit.Schedule{Namespace: p.namespace, Name: "broken", Every: "10s", InfluxURL: kit.SourceURL(), Database: "no_such_database"}
+	p.must(p.Primary.Apply(p.ctx, broken.Manifest()))
+	p.must(p.Primary.Apply(p.ctx, fmt.Sprintf(`apiVersion: lifeboat.dev/v1alpha1
 kind: Backup
 metadata: {name: failed, namespace: %s}
 spec:
   source: {influxdb: {url: %q, databases: [{name: no_such_database}]}}
   storage: {name: dr-bucket}
   retry: {limit: 0}
-`, p.namespace, p.sourceURL())))
-	p.must(p.standby.Apply(p.ctx, p.restoreManifest("failed", "lifeboat/v1/primary/nowhere/backups/none/manifests/20260101t000000z.json", "")))
+`, p.namespace, kit.SourceURL())))
+	p.must(p.Standby.Apply(p.ctx, p.restoreManifest("failed", "lifeboat/v1/primary/nowhere/backups/none/manifests/20260101t000000z.json", "")))
 
 	for _, row := range []struct {
 		side       kit.Kubectl
 		kind, name string
 		want       status.Status
 	}{
-		{p.primary, "storagelocation", "dr-bucket", status.CurrentStatus},
-		{p.primary, "backup", "done", status.CurrentStatus},
-		{p.primary, "backup", "failed", status.FailedStatus},
-		{p.primary, "backupschedule", "telemetry", status.CurrentStatus},
-		{p.standby, "storagelocation", "dr-bucket", status.CurrentStatus},
-		{p.standby, "restore", "done", status.CurrentStatus},
-		{p.standby, "restore", "failed", status.FailedStatus},
-		{p.standby, "restoreschedule", "standby", status.CurrentStatus},
+		{p.Primary, "storagelocation", "dr-bucket", status.CurrentStatus},
+		{p.Primary, "backup", "done", status.CurrentStatus},
+		{p.Primary, "backup", "failed", status.FailedStatus},
+		{p.Primary, "backupschedule", "telemetry", status.CurrentStatus},
+		{p.Standby, "storagelocation", "dr-bucket", status.CurrentStatus},
+		{p.Standby, "restore", "done", status.CurrentStatus},
+		{p.Standby, "restore", "failed", status.FailedStatus},
+		{p.Standby, "restoreschedule", "standby", status.CurrentStatus},
 	} {
 		t.Run(row.kind+" "+row.name, func(t *testing.T) { p.reads(t, row.side, row.kind, row.name, row.want) })
 	}
 	// What people type says the same.
-	_, err := p.primary.Run(p.ctx, "", "wait", "--for=condition=Complete", "backup/done", "--namespace", p.namespace, "--timeout=5s")
+	_, err := p.Primary.Run(p.ctx, "", "wait", "--for=condition=Complete", "backup/done", "--namespace", p.namespace, "--timeout=5s")
 	p.must(err)
-	if _, err := p.primary.Run(p.ctx, "", "wait", "--for=condition=Complete", "backup/failed", "--namespace", p.namespace, "--timeout=2s"); err == nil {
+	if _, err := p.Primary.Run(p.ctx, "", "wait", "--for=condition=Complete", "backup/failed", "--namespace", p.namespace, "--timeout=2s"); err == nil {
 		t.Fatal("kubectl wait says that a failed Backup is complete")
 	}
 }

@@ -17,41 +17,41 @@ func TestInfluxdbLoop(t *testing.T) {
 	defer stop()
 	go ledger.Follow(writing, 20_000, 200*time.Millisecond, 100)
 
-	schedule := kit.Schedule{Namespace: p.namespace, Name: "telemetry", Every: "10s", InfluxURL: p.sourceURL(), Database: p.database, Incremental: true, Extra: "  objectives: {rpo: 2m}\n"}
-	p.must(p.primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+schedule.Manifest()))
-	p.must(p.standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+p.standingReplay()))
+	schedule := kit.Schedule{Namespace: p.namespace, Name: "telemetry", Every: "10s", InfluxURL: kit.SourceURL(), Database: p.database, Incremental: true, Extra: "  objectives: {rpo: 2m}\n"}
+	p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+schedule.Manifest()))
+	p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+p.standingReplay()))
 
 	p.must(kit.Await(p.ctx, "three replays", 3*time.Minute, func() (bool, string, error) {
-		object, err := p.standby.Get(p.ctx, p.namespace, "restoreschedule", "standby")
+		object, err := p.Standby.Get(p.ctx, p.namespace, "restoreschedule", "standby")
 		ready := object.Condition("Ready")
 		return object.Number("status", "replays") >= 3, ready.Reason + ": " + ready.Message, err
 	}))
 	for _, condition := range []string{"Ready", "RPOMet"} {
-		_, err := p.standby.AwaitCondition(p.ctx, p.namespace, "restoreschedule", "standby", condition, "True", time.Minute)
+		_, err := p.Standby.AwaitCondition(p.ctx, p.namespace, "restoreschedule", "standby", condition, "True", time.Minute)
 		p.must(err)
 	}
-	_, err := p.primary.AwaitCondition(p.ctx, p.namespace, "backupschedule", "telemetry", "RPOMet", "True", time.Minute)
+	_, err := p.Primary.AwaitCondition(p.ctx, p.namespace, "backupschedule", "telemetry", "RPOMet", "True", time.Minute)
 	p.must(err)
 
-	_, err = p.standby.Run(p.ctx, "", "patch", "rsts", "standby", "--namespace", p.namespace, "--type", "merge", "--patch", `{"spec":{"promoted":true}}`)
+	_, err = p.Standby.Run(p.ctx, "", "patch", "rsts", "standby", "--namespace", p.namespace, "--type", "merge", "--patch", `{"spec":{"promoted":true}}`)
 	p.must(err)
-	promoted, err := p.standby.AwaitCondition(p.ctx, p.namespace, "restoreschedule", "standby", "Promoted", "True", 2*time.Minute)
+	promoted, err := p.Standby.AwaitCondition(p.ctx, p.namespace, "restoreschedule", "standby", "Promoted", "True", 2*time.Minute)
 	p.must(err)
 	must := ledger.AckedBefore(promoted.Time("status", "lastConsistencyTime"))
 	if must < 20_000 {
 		t.Fatalf("only %d rows were acknowledged before the claimed consistencyTime", must)
 	}
-	if _, err := ledger.Compare(p.ctx, p.target, p.database, must); err != nil {
+	if _, err := ledger.Compare(p.ctx, p.Target, p.database, must); err != nil {
 		t.Fatal(err)
 	}
 
 	// The fence: nothing may take promotion back, and nothing new is replayed.
-	if _, err := p.standby.Run(p.ctx, "", "patch", "rsts", "standby", "--namespace", p.namespace, "--type", "merge", "--patch", `{"spec":{"promoted":false}}`); err == nil {
+	if _, err := p.Standby.Run(p.ctx, "", "patch", "rsts", "standby", "--namespace", p.namespace, "--type", "merge", "--patch", `{"spec":{"promoted":false}}`); err == nil {
 		t.Fatal("promotion was taken back")
 	}
 	replays := promoted.Number("status", "replays")
 	p.must(p.awaitBackups(2))
-	after, err := p.standby.Get(p.ctx, p.namespace, "restoreschedule", "standby")
+	after, err := p.Standby.Get(p.ctx, p.namespace, "restoreschedule", "standby")
 	p.must(err)
 	if after.Number("status", "replays") != replays {
 		t.Fatal("a backup was replayed after promotion")
@@ -73,13 +73,13 @@ spec:
       conflictPolicy: Overwrite
       confirm: %[2]q
       verify: Contains
-`, p.namespace, p.targetURL())
+`, p.namespace, kit.TargetURL())
 }
 
 // awaitBackups waits until so many further Backups are complete.
 func (p *place) awaitBackups(further int) error {
 	count := func() (int, error) {
-		backups, err := p.primary.List(p.ctx, p.namespace, "backups")
+		backups, err := p.Primary.List(p.ctx, p.namespace, "backups")
 		complete := 0
 		for _, backup := range backups {
 			if backup.Condition("Complete").Status == "True" {

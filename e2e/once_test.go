@@ -40,10 +40,10 @@ func TestOnceUnderKills(t *testing.T) {
 	bucket := p.bucket
 	bucket.Endpoint = layout.StoreHTTP
 	schedule := kit.Schedule{
-		Namespace: p.namespace, Name: "often", Every: "5s", InfluxURL: p.sourceURL(), Database: p.database,
+		Namespace: p.namespace, Name: "often", Every: "5s", InfluxURL: kit.SourceURL(), Database: p.database,
 		Extra: "  startingDeadline: 4m\n",
 	}
-	p.must(p.primary.Apply(p.ctx, kit.BucketManifests(p.namespace, bucket)+"---\n"+schedule.Manifest()))
+	p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, bucket)+"---\n"+schedule.Manifest()))
 	began := time.Now()
 	pause := time.Duration(slots) * every / kills
 	tick := time.NewTicker(pause)
@@ -55,16 +55,16 @@ func TestOnceUnderKills(t *testing.T) {
 	}
 	last := time.Now()
 	p.must(kit.Await(p.ctx, "the last slot's Backup", 2*time.Minute, func() (bool, string, error) {
-		object, err := p.primary.Get(p.ctx, p.namespace, "backupschedule", "often")
+		object, err := p.Primary.Get(p.ctx, p.namespace, "backupschedule", "often")
 		at := object.Time("status", "lastSlotTime")
 		return !at.Before(last.Truncate(every)), fmt.Sprintf("last slot %s", at), err
 	}))
-	_, err := p.primary.Run(p.ctx, "", "patch", "bks", "often", "--namespace", p.namespace, "--type", "merge", "--patch", `{"spec":{"suspend":true}}`)
+	_, err := p.Primary.Run(p.ctx, "", "patch", "bks", "often", "--namespace", p.namespace, "--type", "merge", "--patch", `{"spec":{"suspend":true}}`)
 	p.must(err)
 	var backups []kit.Object
 	p.must(kit.Await(p.ctx, "every Backup ended", 3*time.Minute, func() (bool, string, error) {
 		var err error
-		backups, err = p.primary.List(p.ctx, p.namespace, "backups")
+		backups, err = p.Primary.List(p.ctx, p.namespace, "backups")
 		running := 0
 		for _, backup := range backups {
 			if backup.Condition("Complete").Status != "True" && backup.Condition("Failed").Status != "True" {
@@ -73,7 +73,7 @@ func TestOnceUnderKills(t *testing.T) {
 		}
 		return err == nil && running == 0, fmt.Sprintf("%d run", running), err
 	}))
-	object, err := p.primary.Get(p.ctx, p.namespace, "backupschedule", "often")
+	object, err := p.Primary.Get(p.ctx, p.namespace, "backupschedule", "often")
 	p.must(err)
 	controller.kill()
 	stopped = true
@@ -124,12 +124,12 @@ func (p *place) checkSlots(schedule kit.Object, backups []kit.Object, began time
 func (p *place) scaleController(replicas int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	_, err := p.primary.Run(ctx, "", "scale", "deployment/lifeboat", "--namespace", kit.Namespace, fmt.Sprintf("--replicas=%d", replicas))
+	_, err := p.Primary.Run(ctx, "", "scale", "deployment/lifeboat", "--namespace", kit.Namespace, fmt.Sprintf("--replicas=%d", replicas))
 	p.must(err)
 	if replicas == 0 {
-		_, err = p.primary.Run(ctx, "", "wait", "pods", "--namespace", kit.Namespace, "--selector", "app.kubernetes.io/component=controller", "--for=delete", "--timeout=60s")
+		_, err = p.Primary.Run(ctx, "", "wait", "pods", "--namespace", kit.Namespace, "--selector", "app.kubernetes.io/component=controller", "--for=delete", "--timeout=60s")
 	} else {
-		_, err = p.primary.Run(ctx, "", "rollout", "status", "deployment/lifeboat", "--namespace", kit.Namespace, "--timeout=60s")
+		_, err = p.Primary.Run(ctx, "", "rollout", "status", "deployment/lifeboat", "--namespace", kit.Namespace, "--timeout=60s")
 	}
 	p.must(err)
 }
@@ -151,11 +151,11 @@ func newVictim(p *place) *victim {
 func (v *victim) start() {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
-	binary := filepath.Join(v.place.root, "target", "x86_64-unknown-linux-gnu", "release", "lifeboat")
+	binary := filepath.Join(v.place.Root, "target", "x86_64-unknown-linux-gnu", "release", "lifeboat")
 	v.process = exec.Command(binary, "controller")
 	v.process.Env = []string{
-		"KUBECONFIG=" + v.place.primary.Kubeconfig, "LIFEBOAT_CLUSTER_NAME=primary", "POD_NAMESPACE=" + kit.Namespace,
-		"POD_NAME=victim", "LIFEBOAT_IMAGE=" + repository + ":" + tag, "LIFEBOAT_LOG=info",
+		"KUBECONFIG=" + v.place.Primary.Kubeconfig, "LIFEBOAT_CLUSTER_NAME=primary", "POD_NAMESPACE=" + kit.Namespace,
+		"POD_NAME=victim", "LIFEBOAT_IMAGE=" + kit.Repository + ":" + kit.Tag, "LIFEBOAT_LOG=info",
 	}
 	v.process.Stdout, v.process.Stderr = v.log, v.log
 	v.place.must(v.process.Start())

@@ -15,53 +15,25 @@ import (
 	"lifeboat.dev/e2e/kit"
 )
 
-const repository, tag = "localhost/lifeboat", "dev"
-
-// world is what all tests share.
-type world struct {
-	dirs             layout.Dirs
-	root             string
-	primary, standby kit.Kubectl
-	source, target   kit.Influx
-}
-
-var shared world
+// shared is what all tests share: both clusters with an operator each.
+var shared *kit.World
 
 func TestMain(m *testing.M) {
-	if err := shared.open(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	var err error
+	if shared, err = kit.Open(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-func (w *world) open() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	var err error
-	if w.root, err = kit.RepositoryRoot(); err != nil {
-		return err
-	}
-	if w.dirs, err = layout.Find(); err != nil {
-		return err
-	}
-	w.source = kit.Influx{URL: "http://" + layout.InfluxPrimary.Address + ":8086"}
-	w.target = kit.Influx{URL: "http://" + layout.InfluxStandby.Address + ":8086"}
-	for name, kubectl := range map[string]*kit.Kubectl{"primary": &w.primary, "standby": &w.standby} {
-		*kubectl = kit.Kubectl{Binary: w.dirs.Bin("kubectl"), Kubeconfig: w.dirs.Kubeconfig(name)}
-		helm := kit.Helm{Binary: w.dirs.Bin("helm"), Kubeconfig: kubectl.Kubeconfig}
-		if err := helm.Install(ctx, filepath.Join(w.root, "charts", "lifeboat"), name, repository, tag); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // place is one test's own ground: a namespace of its own name in both clusters, a prefix of its
 // own in the bucket, a database of its own.
 type place struct {
 	*testing.T
-	world
+	*kit.World
 	ctx       context.Context
 	namespace string
 	database  string
@@ -76,16 +48,11 @@ func newPlace(t *testing.T) *place {
 		name = name[:40]
 	}
 	name = fmt.Sprintf("%s-%d", strings.Trim(name, "-"), time.Now().UnixNano()%1_000_000)
-	p := &place{T: t, world: shared, ctx: t.Context(), namespace: name, database: strings.ReplaceAll(name, "-", "_")}
-	p.bucket = kit.Bucket{
-		Name: layout.StoreBucket, Prefix: name, Endpoint: "http://" + layout.StoreHost + ":7070",
-		AccessKey: layout.StoreWriter.AccessKey, SecretKey: layout.StoreWriter.SecretKey,
-	}
-	p.reader = p.bucket
-	p.reader.AccessKey, p.reader.SecretKey, p.reader.ReadOnly = layout.StoreReader.AccessKey, layout.StoreReader.SecretKey, true
-	p.must(p.primary.Apply(p.ctx, kit.NamespaceManifest(name)))
-	p.must(p.standby.Apply(p.ctx, kit.NamespaceManifest(name)))
-	p.must(p.source.Execute(p.ctx, fmt.Sprintf("CREATE DATABASE %q", p.database)))
+	p := &place{T: t, World: shared, ctx: t.Context(), namespace: name, database: strings.ReplaceAll(name, "-", "_")}
+	p.bucket, p.reader = kit.Writer(name), kit.Reader(name)
+	p.must(p.Primary.Apply(p.ctx, kit.NamespaceManifest(name)))
+	p.must(p.Standby.Apply(p.ctx, kit.NamespaceManifest(name)))
+	p.must(p.Source.Execute(p.ctx, fmt.Sprintf("CREATE DATABASE %q", p.database)))
 	t.Cleanup(p.cleanUp)
 	return p
 }
@@ -97,7 +64,7 @@ func (p *place) cleanUp() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	for _, kubectl := range []kit.Kubectl{p.primary, p.standby} {
+	for _, kubectl := range []kit.Kubectl{p.Primary, p.Standby} {
 		if _, err := kubectl.Run(ctx, "", "delete", "namespace", p.namespace, "--wait=false", "--ignore-not-found"); err != nil {
 			p.Log(err)
 		}
@@ -108,7 +75,7 @@ func (p *place) cleanUp() {
 func (p *place) dump() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	for name, kubectl := range map[string]kit.Kubectl{"primary": p.primary, "standby": p.standby} {
+	for name, kubectl := range map[string]kit.Kubectl{"primary": p.Primary, "standby": p.Standby} {
 		out, _ := kubectl.Run(ctx, "", "get", "sloc,bks,bk,rsts,rst,jobs,pods", "--namespace", p.namespace, "--output", "wide")
 		p.Logf("--- %s\n%s", name, out)
 		out, _ = kubectl.Run(ctx, "", "logs", "--namespace", kit.Namespace, "deployment/lifeboat", "--tail", "60")
@@ -123,20 +90,12 @@ func (p *place) must(err error) {
 	}
 }
 
-// sourceURL is how pods reach the primary's database.
-func (p *place) sourceURL() string { return inside(layout.InfluxPrimary.Name) }
-
-// targetURL is how pods reach the standby's database.
-func (p *place) targetURL() string { return inside(layout.InfluxStandby.Name) }
-
-func inside(server string) string { return "http://" + server + "." + layout.Domain + ":8086" }
-
 // ledger makes an account of rows in the test's own database, with some history.
 func (p *place) ledger(rows int) *kit.Ledger {
 	p.Helper()
 	const step = 2 * time.Millisecond
 	ledger := &kit.Ledger{
-		Influx: p.source, Database: p.database, Step: step,
+		Influx: p.Source, Database: p.database, Step: step,
 		Start: time.Now().Add(-time.Duration(rows) * step).Truncate(time.Second),
 	}
 	p.must(ledger.Load(p.ctx, rows, func(int) {}))
@@ -146,8 +105,8 @@ func (p *place) ledger(rows int) *kit.Ledger {
 // backup makes one Backup and waits until it is complete.
 func (p *place) backup(name string) kit.Object {
 	p.Helper()
-	p.must(p.primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+p.backupManifest(name)))
-	object, err := p.primary.AwaitCondition(p.ctx, p.namespace, "backup", name, "Complete", "True", 2*time.Minute)
+	p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+p.backupManifest(name)))
+	object, err := p.Primary.AwaitCondition(p.ctx, p.namespace, "backup", name, "Complete", "True", 2*time.Minute)
 	p.must(err)
 	return object
 }
@@ -160,7 +119,7 @@ spec:
   source: {influxdb: {url: %q, databases: [{name: %q}]}}
   storage: {name: dr-bucket}
   retry: {limit: 0}
-`, name, p.namespace, p.sourceURL(), p.database)
+`, name, p.namespace, kit.SourceURL(), p.database)
 }
 
 // restoreManifest is a Restore on the standby by manifest path; extra lines belong to its spec.
@@ -172,12 +131,12 @@ spec:
   source: {manifest: {storage: {name: dr-bucket}, path: %q}}
   target: {influxdb: {url: %q}}
   retry: {limit: 0}
-%s`, name, p.namespace, path, p.targetURL(), extra)
+%s`, name, p.namespace, path, kit.TargetURL(), extra)
 }
 
 // stored is the file behind a key of the test's prefix: the store keeps objects as files.
 func (p *place) stored(key string) string {
-	return p.dirs.Run("store", "data", layout.StoreBucket, p.bucket.Prefix, key)
+	return p.Dirs.Run("store", "data", layout.StoreBucket, p.bucket.Prefix, key)
 }
 
 // storedFiles are the keys below a folder of the test's prefix that end in a suffix.

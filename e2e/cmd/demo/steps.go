@@ -7,18 +7,14 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
-	"lifeboat.dev/e2e/bed/layout"
 	"lifeboat.dev/e2e/kit"
 )
 
 const (
 	namespace = "iot"
 	database  = "telemetry"
-	// image is what the test bed calls the image that it builds.
-	repository, tag = "localhost/lifeboat", "dev"
 )
 
 type demo struct {
@@ -26,10 +22,9 @@ type demo struct {
 	keep             bool
 	began            time.Time
 
-	root             string
-	primary, standby kit.Kubectl
-	source, target   kit.Influx
-	ledger           *kit.Ledger
+	root   string
+	world  *kit.World
+	ledger *kit.Ledger
 }
 
 func (d *demo) say(format string, values ...any) {
@@ -83,28 +78,19 @@ func (d *demo) install(ctx context.Context) error {
 	if err := d.command(ctx, "make", "image-load"); err != nil {
 		return err
 	}
-	run := filepath.Join(d.root, "target", "bed", "run")
-	bin := filepath.Join(d.root, "target", "bed", "bin")
-	for name, kubectl := range map[string]*kit.Kubectl{"primary": &d.primary, "standby": &d.standby} {
-		*kubectl = kit.Kubectl{Binary: filepath.Join(bin, "kubectl"), Kubeconfig: filepath.Join(run, name+".kubeconfig")}
-		d.say("helm install lifeboat into %s", name)
-		helm := kit.Helm{Binary: filepath.Join(bin, "helm"), Kubeconfig: kubectl.Kubeconfig}
-		if err := helm.Install(ctx, filepath.Join(d.root, "charts", "lifeboat"), name, repository, tag); err != nil {
-			return err
-		}
-	}
-	d.source = kit.Influx{URL: "http://" + layout.InfluxPrimary.Address + ":8086"}
-	d.target = kit.Influx{URL: "http://" + layout.InfluxStandby.Address + ":8086"}
-	return nil
+	d.say("helm install lifeboat into both clusters")
+	var err error
+	d.world, err = kit.Open(ctx)
+	return err
 }
 
 func (d *demo) load(ctx context.Context) error {
-	if err := d.source.Execute(ctx, "CREATE DATABASE "+database); err != nil {
+	if err := d.world.Source.Execute(ctx, "CREATE DATABASE "+database); err != nil {
 		return err
 	}
 	const step = 2 * time.Millisecond
 	d.ledger = &kit.Ledger{
-		Influx: d.source, Database: database, Step: step,
+		Influx: d.world.Source, Database: database, Step: step,
 		Start: time.Now().Add(-time.Duration(d.history) * step).Truncate(time.Second),
 	}
 	d.say("load %d points of history into the primary", d.history)
@@ -119,24 +105,20 @@ func (d *demo) load(ctx context.Context) error {
 
 func (d *demo) schedule(ctx context.Context) error {
 	d.say("schedule an export every minute, with continuous replay into the standby (whose keys can't write the bucket)")
-	bucket := kit.Bucket{Name: layout.StoreBucket, Prefix: "demo", Endpoint: "http://" + layout.StoreHost + ":7070"}
-	writer, reader := bucket, bucket
-	writer.AccessKey, writer.SecretKey = layout.StoreWriter.AccessKey, layout.StoreWriter.SecretKey
-	reader.AccessKey, reader.SecretKey, reader.ReadOnly = layout.StoreReader.AccessKey, layout.StoreReader.SecretKey, true
 	schedule := kit.Schedule{
 		Namespace: namespace, Name: "telemetry", Every: "1m", Database: database, Incremental: true,
-		InfluxURL: "http://" + layout.InfluxPrimary.Name + "." + layout.Domain + ":8086",
+		InfluxURL: kit.SourceURL(),
 		Extra:     "  objectives: {rpo: 3m}\n  retention: {keepLast: 60}\n",
 	}
-	if err := d.primary.Apply(ctx, kit.NamespaceManifest(namespace)+kit.BucketManifests(namespace, writer)+"---\n"+schedule.Manifest()); err != nil {
+	if err := d.world.Primary.Apply(ctx, kit.NamespaceManifest(namespace)+kit.BucketManifests(namespace, kit.Writer("demo"))+"---\n"+schedule.Manifest()); err != nil {
 		return err
 	}
-	return d.standby.Apply(ctx, kit.NamespaceManifest(namespace)+kit.BucketManifests(namespace, reader)+standby())
+	return d.world.Standby.Apply(ctx, kit.NamespaceManifest(namespace)+kit.BucketManifests(namespace, kit.Reader("demo"))+standby())
 }
 
 // standby is the standing replay, with the database under its own name.
 func standby() string {
-	url := "http://" + layout.InfluxStandby.Name + "." + layout.Domain + ":8086"
+	url := kit.TargetURL()
 	return fmt.Sprintf(`---
 apiVersion: lifeboat.dev/v1alpha1
 kind: RestoreSchedule
@@ -174,18 +156,18 @@ func (d *demo) disaster(ctx context.Context) (string, error) {
 	stopWriting()
 
 	d.say("promote the standby")
-	if _, err := d.standby.Run(ctx, "", "patch", "restoreschedule", "telemetry-standby", "--namespace", namespace,
+	if _, err := d.world.Standby.Run(ctx, "", "patch", "restoreschedule", "telemetry-standby", "--namespace", namespace,
 		"--type", "merge", "--patch", `{"spec":{"promoted":true}}`); err != nil {
 		return "", err
 	}
-	promoted, err := d.standby.AwaitCondition(ctx, namespace, "restoreschedule", "telemetry-standby", "Promoted", "True", 5*time.Minute)
+	promoted, err := d.world.Standby.AwaitCondition(ctx, namespace, "restoreschedule", "telemetry-standby", "Promoted", "True", 5*time.Minute)
 	if err != nil {
 		return "", err
 	}
 	consistency := promoted.Time("status", "lastConsistencyTime")
 	must := d.ledger.AckedBefore(consistency)
 	d.say("compare: %d rows were acknowledged before the claimed consistencyTime %s", must, consistency.UTC().Format(time.RFC3339Nano))
-	points, err := d.ledger.Compare(ctx, d.target, database, must)
+	points, err := d.ledger.Compare(ctx, d.world.Target, database, must)
 	if err != nil {
 		return "", err
 	}
@@ -196,7 +178,7 @@ func (d *demo) disaster(ctx context.Context) (string, error) {
 func (d *demo) awaitReplays(ctx context.Context) error {
 	told := -1
 	return kit.Await(ctx, fmt.Sprintf("%d replays", d.replays), 10*time.Minute, func() (bool, string, error) {
-		object, err := d.standby.Get(ctx, namespace, "restoreschedule", "telemetry-standby")
+		object, err := d.world.Standby.Get(ctx, namespace, "restoreschedule", "telemetry-standby")
 		if err != nil || object == nil {
 			return false, "no RestoreSchedule", err
 		}
@@ -215,7 +197,7 @@ func (d *demo) show(ctx context.Context) error {
 	for _, side := range []struct {
 		name    string
 		kubectl kit.Kubectl
-	}{{"primary", d.primary}, {"standby", d.standby}} {
+	}{{"primary", d.world.Primary}, {"standby", d.world.Standby}} {
 		out, err := side.kubectl.Run(ctx, "", "get", "storagelocations,backupschedules,backups,restoreschedules,restores", "--namespace", namespace)
 		if err != nil {
 			return err

@@ -1,0 +1,144 @@
+// Command bench measures Lifeboat against the vendor's tools on the test bed. It prints numbers
+// and ratios and judges nothing; see benches/README.md.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"lifeboat.dev/e2e/kit"
+)
+
+func main() {
+	only := flag.String("only", "", "one of speed, memory, writes")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only string) error {
+	world, err := kit.Open(ctx)
+	if err != nil {
+		return err
+	}
+	for _, bench := range []struct {
+		name string
+		run  func(context.Context, *ground) error
+	}{{"speed", speed}, {"memory", memory}, {"writes", writes}} {
+		if only != "" && only != bench.name {
+			continue
+		}
+		ground, err := newGround(ctx, world, bench.name)
+		if err != nil {
+			return err
+		}
+		err = bench.run(ctx, ground)
+		ground.clear()
+		if err != nil {
+			return fmt.Errorf("%s: %w", bench.name, err)
+		}
+	}
+	return nil
+}
+
+// ground is where one benchmark works: a namespace in both clusters, with the bucket.
+type ground struct {
+	*kit.World
+	namespace string
+}
+
+func newGround(ctx context.Context, world *kit.World, name string) (*ground, error) {
+	g := &ground{world, fmt.Sprintf("bench-%s-%d", name, time.Now().Unix())}
+	if err := g.Primary.Apply(ctx, kit.NamespaceManifest(g.namespace)+kit.BucketManifests(g.namespace, kit.Writer(g.namespace))); err != nil {
+		return nil, err
+	}
+	return g, g.Standby.Apply(ctx, kit.NamespaceManifest(g.namespace)+kit.BucketManifests(g.namespace, kit.Reader(g.namespace)))
+}
+
+// clear takes everything away again, so that one benchmark does not weigh on the next.
+func (g *ground) clear() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, kubectl := range []kit.Kubectl{g.Primary, g.Standby} {
+		if _, err := kubectl.Run(ctx, "", "delete", "namespace", g.namespace, "--wait=false"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+}
+
+// fill writes points with four fields in 200 series, and says how many bytes of line protocol
+// they were.
+func (g *ground) fill(ctx context.Context, database string, points int) (bytes int, err error) {
+	if err := g.Source.Execute(ctx, fmt.Sprintf("CREATE DATABASE %q", database)); err != nil {
+		return 0, err
+	}
+	const batch = 10_000
+	start := time.Now().Add(-24 * time.Hour).UnixNano()
+	for first := 0; first < points; first += batch {
+		var lines strings.Builder
+		for n := first; n < min(first+batch, points); n++ {
+			fmt.Fprintf(&lines, "m%d,host=h%03d,region=eu a=%d.25,b=%di,c=%t,d=%f %d\n", n%8, n%200, n%1000, n, n%2 == 0, float64(n)/7, start+int64(n)*1_000_000)
+		}
+		bytes += lines.Len()
+		if err := g.Source.Write(ctx, database, lines.String()); err != nil {
+			return bytes, err
+		}
+	}
+	return bytes, nil
+}
+
+// backup makes a Backup and gives it back when it is complete.
+func (g *ground) backup(ctx context.Context, name, database string) (kit.Object, error) {
+	manifest := fmt.Sprintf(`apiVersion: lifeboat.dev/v1alpha1
+kind: Backup
+metadata: {name: %s, namespace: %s}
+spec:
+  source: {influxdb: {url: %q, databases: [{name: %q}]}}
+  storage: {name: dr-bucket}
+  retry: {limit: 0}
+`, name, g.namespace, kit.SourceURL(), database)
+	if err := g.Primary.Apply(ctx, manifest); err != nil {
+		return nil, err
+	}
+	return g.Primary.AwaitCondition(ctx, g.namespace, "backup", name, "Complete", "True", 15*time.Minute)
+}
+
+// restore makes a Restore of a manifest and gives it back when it is complete.
+func (g *ground) restore(ctx context.Context, name, path string) (kit.Object, error) {
+	manifest := fmt.Sprintf(`apiVersion: lifeboat.dev/v1alpha1
+kind: Restore
+metadata: {name: %s, namespace: %s}
+spec:
+  source: {manifest: {storage: {name: dr-bucket}, path: %q}}
+  target: {influxdb: {url: %q}}
+  preflight: Sizes
+  verify: None
+  retry: {limit: 0}
+`, name, g.namespace, path, kit.TargetURL())
+	if err := g.Standby.Apply(ctx, manifest); err != nil {
+		return nil, err
+	}
+	return g.Standby.AwaitCondition(ctx, g.namespace, "restore", name, "Complete", "True", 15*time.Minute)
+}
+
+// phase is how long a phase of a run took, by the pod's own word.
+func phase(object kit.Object, name string) time.Duration {
+	list, _ := object.Path("status", "phases").([]any)
+	for _, entry := range list {
+		timing, _ := entry.(map[string]any)
+		if kit.Object(timing).Text("name") == name {
+			return kit.Object(timing).Time("endTime").Sub(kit.Object(timing).Time("startTime"))
+		}
+	}
+	return 0
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"lifeboat.dev/e2e/kit"
+)
+
+// memory measures the highest resident set of the job's pod, for little and for much data.
+func memory(ctx context.Context, g *ground) error {
+	const pointsPer100MB = 1_400_000
+	for _, size := range []struct {
+		name   string
+		points int
+	}{{"100m", pointsPer100MB}, {"1g", 10 * pointsPer100MB}} {
+		database := "bench_memory_" + size.name
+		bytes, err := g.fill(ctx, database, size.points)
+		if err != nil {
+			return err
+		}
+		backup, err := g.backup(ctx, size.name, database)
+		if err != nil {
+			return err
+		}
+		exported, err := g.peak(ctx, g.Primary, "primary", "backup", size.name)
+		if err != nil {
+			return err
+		}
+		restore, err := g.restore(ctx, size.name, backup.Text("status", "manifest", "path"))
+		if err != nil {
+			return err
+		}
+		imported, err := g.peak(ctx, g.Standby, "standby", "restore", size.name)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("memory: %d MB of line protocol: export peak %.1f MiB in %s, import peak %.1f MiB in %s\n",
+			bytes>>20, exported, phase(backup, "export"), imported, phase(restore, "import"))
+		g.drop(database)
+	}
+	return nil
+}
+
+// peak is the highest resident set of the pod of a run, in MiB.
+func (g *ground) peak(ctx context.Context, kubectl kit.Kubectl, cluster, kind, name string) (float64, error) {
+	pods, err := kubectl.List(ctx, g.namespace, "pods", "--selector", "lifeboat.dev/"+kind+"="+name)
+	if err != nil {
+		return 0, err
+	}
+	if len(pods) == 0 {
+		return 0, fmt.Errorf("%s %s has no pod", kind, name)
+	}
+	out, err := exec.CommandContext(ctx, g.Dirs.Bin("bed"), "memory-peak", cluster, g.namespace, pods[0].Name()).Output()
+	if err != nil {
+		return 0, fmt.Errorf("bed memory-peak: %w", err)
+	}
+	bytes, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+	return bytes / (1 << 20), err
+}
