@@ -216,7 +216,7 @@ impl Manifest {
                 index.parts, self.totals.parts
             )
         })?;
-        let most = index.parts.saturating_mul(MAX_INDEX_LINE as u64 + 1);
+        let most = index.parts * (MAX_INDEX_LINE as u64 + 1);
         require(index.plain_size <= most, "index.plainSize", || {
             format!(
                 "{} bytes are more than {} parts can have",
@@ -374,7 +374,7 @@ fn refuse(problem: Option<String>, field: &'static str) -> Result<(), ManifestEr
     })
 }
 
-fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ManifestError> {
+pub(super) fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ManifestError> {
     serde_json::from_slice(bytes)
         .map_err(|error| ManifestError::Syntax(shorten(&error.to_string())))
 }
@@ -386,6 +386,14 @@ fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, ManifestError> {
     if bytes.len() > HEAD_LIMIT {
         return Err(ManifestError::TooLarge(bytes.len()));
     }
+    Ok(bytes)
+}
+
+/// One line of JSON, with its newline.
+pub(super) fn to_json_line<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, ManifestError> {
+    let mut bytes =
+        serde_json::to_vec(value).map_err(|error| ManifestError::Syntax(error.to_string()))?;
+    bytes.push(b'\n');
     Ok(bytes)
 }
 

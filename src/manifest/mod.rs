@@ -1,7 +1,7 @@
 //! The storage format, version 1: manifests, the parts index, keys, fingerprints, chains.
 //!
 //! Pure. Readers treat everything from a bucket as hostile: see [`Commit::parse`] and
-//!.
+//! [`IndexDecoder`].
 
 pub mod chain;
 mod check;
@@ -9,8 +9,10 @@ mod error;
 pub mod fingerprint;
 pub mod head;
 pub mod identity;
+mod index;
 pub mod line;
 pub mod parts;
+mod tally;
 mod text;
 
 pub use check::{
@@ -23,5 +25,6 @@ pub use head::{
     Chain, Commit, FORMAT_VERSION, HEAD_LIMIT, IndexRef, Manifest, SourceInfo, VoidMarker,
 };
 pub use identity::Identity;
+pub use index::{IndexDecoder, IndexEncoder};
 pub use line::{Line, Owner};
 pub use parts::{Part, PartFile};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Fingerprint;
+use super::{Fingerprint, text};
 
 /// One part of a backup: a measurement, a table, an index, a vendor's file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,4 +46,47 @@ pub struct PartFile {
 /// Path of the parts index below the run's data directory.
 pub const INDEX_PATH: &str = "parts.jsonl.zst";
 /// The most bytes of one line of the parts index, without its newline.
-pub const MAX_INDEX_LINE: usize = 64 * 1024;
+pub const MAX_INDEX_LINE: usize = 1 << 20;
+/// The longest path of a file, in bytes.
+pub const MAX_FILE_PATH: usize = 256;
+
+/// Directory of a part's files below the run's data directory: `parts/00000012`. Numbers count
+/// from 0 and are used once in a backup; they need not follow the order of the index.
+pub fn part_dir(number: u64) -> String {
+    format!("parts/{number:08}")
+}
+
+/// The part's number that a file's path begins with. The rest may be any name that means the same
+/// to every store and file system, so that a vendor's file keeps its own.
+pub fn parse_file_path(path: &str) -> Result<u64, String> {
+    let shown = || text::show(path);
+    if path.len() > MAX_FILE_PATH {
+        return Err(format!("the path {} is too long", shown()));
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=+@,~".contains(c);
+    for segment in path.split('/') {
+        if segment.is_empty() || segment.starts_with('.') {
+            return Err(format!(
+                "the path {} has an empty segment or one that begins with a dot",
+                shown()
+            ));
+        }
+        if !segment.chars().all(plain) {
+            return Err(format!(
+                "the path {} has a character that paths never have",
+                shown()
+            ));
+        }
+    }
+    let number = path
+        .strip_prefix("parts/")
+        .and_then(|rest| rest.split_once('/'))
+        .and_then(|(number, _)| number.parse().ok());
+    match number {
+        Some(number) if path.starts_with(&format!("{}/", part_dir(number))) => Ok(number),
+        _ => Err(format!(
+            "the path {} does not lie below parts/<number>/",
+            shown()
+        )),
+    }
+}

@@ -5,6 +5,7 @@
 //! open part one codec (some 2 MiB to pack at level 3, 1 MiB to unpack) and two buffers of 128 KiB.
 
 mod budget;
+pub mod catalog;
 mod check;
 mod codec;
 mod digest;
