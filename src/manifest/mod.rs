@@ -27,4 +27,4 @@ pub use head::{
 pub use identity::Identity;
 pub use index::{IndexDecoder, IndexEncoder};
 pub use line::{Line, Owner};
-pub use parts::{Part, PartFile};
+pub use parts::{INDEX_PATH, Part, PartFile, part_stem};

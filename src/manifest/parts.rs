@@ -50,10 +50,11 @@ pub const MAX_INDEX_LINE: usize = 1 << 20;
 /// The longest path of a file, in bytes.
 pub const MAX_FILE_PATH: usize = 256;
 
-/// Directory of a part's files below the run's data directory: `parts/00000012`. Numbers count
-/// from 0 and are used once in a backup; they need not follow the order of the index.
-pub fn part_dir(number: u64) -> String {
-    format!("parts/{number:08}")
+/// What the paths of a part's files begin with, below the run's data directory: `parts/000012`.
+/// A dot or a slash follows. A number is used once in a backup, and is not above the number of
+/// its parts; numbers need not follow the order of the index.
+pub fn part_stem(number: u64) -> String {
+    format!("parts/{number:06}")
 }
 
 /// The part's number that a file's path begins with. The rest may be any name that means the same
@@ -78,15 +79,12 @@ pub fn parse_file_path(path: &str) -> Result<u64, String> {
             ));
         }
     }
-    let number = path
+    let digits = path
         .strip_prefix("parts/")
-        .and_then(|rest| rest.split_once('/'))
-        .and_then(|(number, _)| number.parse().ok());
-    match number {
-        Some(number) if path.starts_with(&format!("{}/", part_dir(number))) => Ok(number),
-        _ => Err(format!(
-            "the path {} does not lie below parts/<number>/",
-            shown()
-        )),
-    }
+        .and_then(|rest| rest.split_once(['.', '/']))
+        .map(|(digits, _)| digits)
+        .filter(|digits| digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit()));
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| format!("the path {} does not begin with parts/<number>", shown()))
 }

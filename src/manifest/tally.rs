@@ -17,8 +17,8 @@ pub(super) struct Tally {
     totals: Totals,
     /// A bit for each number of a part that has files.
     taken: Vec<u64>,
-    /// One more than the highest of them.
-    numbers: u64,
+    /// The highest of them.
+    highest: u64,
 }
 
 impl Tally {
@@ -55,11 +55,10 @@ impl Tally {
 
     /// What can only be seen once all parts are there.
     pub(super) fn check_end(&self) -> Result<(), String> {
-        if self.numbers > self.totals.parts {
+        if self.highest > self.totals.parts {
             return Err(format!(
                 "the part number {} is used, but there are {} parts",
-                self.numbers - 1,
-                self.totals.parts
+                self.highest, self.totals.parts
             ));
         }
         Ok(())
@@ -69,7 +68,7 @@ impl Tally {
         let bit = 1 << (number % 64);
         let word = usize::try_from(number / 64)
             .ok()
-            .filter(|_| number < MAX_PARTS)
+            .filter(|_| number <= MAX_PARTS)
             .ok_or_else(|| format!("the part number {number} is too high"))?;
         if word >= self.taken.len() {
             self.taken.resize(word + 1, 0);
@@ -78,7 +77,7 @@ impl Tally {
             return Err(format!("the part number {number} is used twice"));
         }
         self.taken[word] |= bit;
-        self.numbers = self.numbers.max(number + 1);
+        self.highest = self.highest.max(number);
         Ok(())
     }
 }
