@@ -119,6 +119,9 @@ pub struct BackupStatus {
     /// When the next attempt may start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_time: Option<jiff::Timestamp>,
+    /// A run that went without a word may still commit until then, unless its slot is made void.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_until: Option<jiff::Timestamp>,
     /// The Job of the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]

@@ -7,6 +7,7 @@ use kube::Client;
 
 use super::events::Events;
 use super::metrics::Metrics;
+use super::store::StoreOpener;
 
 /// The clock, so that tests set the time.
 pub trait Clock: Send + Sync {
@@ -44,6 +45,8 @@ pub struct Context {
     pub image: String,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Opens storage locations.
+    pub stores: Arc<dyn StoreOpener>,
     /// Publishes events.
     pub events: Events,
     /// Counts what happens.

@@ -27,6 +27,9 @@ pub enum Error {
     /// The object has no name, namespace or uid: it did not come from an API server.
     #[error("an object came without its {0}")]
     Incomplete(&'static str),
+    /// The store failed while something had to be written.
+    #[error("{0}")]
+    Store(String),
     /// The job pod can't be described.
     #[error(transparent)]
     JobPod(#[from] JobPodError),
@@ -52,7 +55,7 @@ impl Error {
                 _ => false,
             },
             Self::Foreign { .. } => true,
-            Self::Incomplete(_) | Self::JobPod(_) => false,
+            Self::Incomplete(_) | Self::Store(_) | Self::JobPod(_) => false,
         }
     }
 }

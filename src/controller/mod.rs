@@ -5,11 +5,14 @@
 //! for, manifests are create-only, statuses carry the resourceVersion that was read. So a
 //! controller may die between any two calls, and two may work at once.
 
+pub mod backup;
 pub mod children;
 pub mod context;
 pub mod error;
 pub mod events;
 pub mod job_pod;
 pub mod metrics;
+pub mod retry;
 pub mod run_state;
 pub mod status;
+pub mod store;
