@@ -2,6 +2,14 @@
 //!
 //! The sum does not depend on order, so parallel readers can add theirs up, and two records that
 //! are equal do not cancel out (as they would with XOR).
+//!
+//! The canonical form is the engine's to define: two records have the same form exactly when their
+//! system holds them to be the same record with the same content. So an engine writes down what its
+//! form does with key order, integers beyond 2^53, the text of floats, -0.0 and times with zones,
+//! and never changes that for a method: a fingerprint is compared with those of years ago.
+//!
+//! As text it is the count in decimal, a colon, and the sum in hex. Digest and sum are 256-bit
+//! integers whose first byte is the least significant one.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -23,13 +31,13 @@ impl Fingerprint {
             le.copy_from_slice(bytes);
             *word = u64::from_le_bytes(le);
         }
-        self.records += 1;
+        self.records = self.records.saturating_add(1);
         self.add_words(words);
     }
 
     /// Adds all records of another fingerprint.
     pub fn merge(&mut self, other: &Self) {
-        self.records += other.records;
+        self.records = self.records.saturating_add(other.records);
         self.add_words(other.sum);
     }
 
@@ -63,7 +71,7 @@ impl std::fmt::Display for Fingerprint {
 
 /// A fingerprint that can't be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a fingerprint is a count, a colon and 64 hex digits")]
+#[error("a fingerprint is a count, a colon and 64 lower-case hex digits")]
 pub struct FingerprintError;
 
 impl std::str::FromStr for Fingerprint {
@@ -71,6 +79,11 @@ impl std::str::FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (records, sum) = text.split_once(':').ok_or(FingerprintError)?;
+        let plain = records.bytes().all(|b| b.is_ascii_digit())
+            && !sum.bytes().any(|b| b.is_ascii_uppercase());
+        if !plain {
+            return Err(FingerprintError);
+        }
         let records = records.parse().map_err(|_| FingerprintError)?;
         let mut bytes = [0u8; 32];
         hex::decode_to_slice(sum, &mut bytes).map_err(|_| FingerprintError)?;
@@ -100,3 +113,7 @@ impl<'de> Deserialize<'de> for Fingerprint {
             .map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+#[path = "fingerprint_tests.rs"]
+mod tests;

@@ -12,6 +12,8 @@ pub mod identity;
 mod index;
 pub mod line;
 pub mod parts;
+#[cfg(test)]
+pub(crate) mod samples;
 mod tally;
 mod text;
 
