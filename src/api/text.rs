@@ -257,8 +257,8 @@ pub(super) fn region(_: &mut SchemaGenerator) -> Schema {
 /// A uid of a Kubernetes object.
 pub(super) fn uid(_: &mut SchemaGenerator) -> Schema {
     string(
-        36,
-        36,
+        1,
+        64,
         &[(
             "self.matches('^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')",
             "write the uid of the lost cluster's kube-system namespace; the location's Ready condition names it",

@@ -3,6 +3,7 @@
 //! `make generate`) writes it anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod admission;
 mod bounds;
 mod chart;
 
@@ -116,6 +117,17 @@ fn everything_is_bounded() {
             .unwrap();
         assert_eq!(bounds::faults("", schema), Vec::<String>::new());
     }
+}
+
+#[test]
+fn every_rule_is_tried_on_a_real_api_server() {
+    let mut messages = BTreeSet::new();
+    for crd in crds().unwrap() {
+        admission::messages(&serde_json::to_value(crd).unwrap(), &mut messages);
+    }
+    let expected = admission::expected(&root().join("e2e/admission/testdata"));
+    let untried: Vec<_> = messages.difference(&expected).collect();
+    assert_eq!(untried, Vec::<&String>::new());
 }
 
 #[test]
