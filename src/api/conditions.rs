@@ -27,7 +27,17 @@ pub mod types {
 }
 
 /// Reasons, CamelCase, each with one meaning. Job pods report them too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub enum Reason {
     /// All is well.
     Succeeded,

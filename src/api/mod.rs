@@ -4,6 +4,8 @@
 
 // The derive of `KubeSchema` repeats each struct inside a private function.
 #![allow(unreachable_pub)]
+// The arguments of several printer columns look to the lint as one attribute given twice.
+#![allow(clippy::duplicated_attributes)]
 
 pub mod backup;
 pub mod backup_schedule;

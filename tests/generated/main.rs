@@ -6,11 +6,13 @@
 mod admission;
 mod bounds;
 mod chart;
+mod reference;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use lifeboat::api::conditions::Reason;
 use lifeboat::api::generate::{crds, to_yaml};
 use serde_json::Value;
 
@@ -97,6 +99,44 @@ fn chart_templates_are_in_step() {
         })
         .collect();
     in_step("charts/lifeboat/templates/crds", "yaml", &wanted);
+}
+
+#[test]
+fn reference_pages_are_in_step() {
+    let wanted: Vec<_> = crds()
+        .unwrap()
+        .iter()
+        .map(|crd| {
+            let page = reference::page(crd);
+            (
+                format!("{}.md", crd.spec.names.kind.to_lowercase()),
+                format!("<!-- {NOTICE} -->\n{page}"),
+            )
+        })
+        .collect();
+    in_step("docs/reference", "md", &wanted);
+}
+
+/// Written by hand, since what to do is nowhere in the code; but none may be missing.
+#[test]
+fn every_reason_is_explained() {
+    let reasons = schemars::schema_for!(Reason).to_value();
+    let reasons: BTreeSet<&str> = reasons["oneOf"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|variant| variant["const"].as_str().unwrap())
+        .collect();
+    let page = std::fs::read_to_string(root().join("docs/conditions.md")).unwrap();
+    let (_, page) = page.split_once("## Reasons").unwrap();
+    let mut explained = BTreeSet::new();
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert_eq!(cells.len(), 3, "{row}");
+        assert!(cells.iter().all(|cell| !cell.is_empty()), "{row}");
+        assert!(explained.insert(cells[0].trim_matches('`')), "twice: {row}");
+    }
+    assert_eq!(explained, reasons);
 }
 
 #[test]
