@@ -5,6 +5,7 @@
 //! `connect_target`.
 
 mod error;
+mod influxdb;
 mod types;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub use types::{
     PartPlan, PartSummary, ServerInfo, TargetState,
 };
 
+use crate::api::engines::{SourceSpec, TargetSpec};
 use crate::api::restore::Verify;
 use crate::manifest::{Fingerprint, Part};
 use crate::transfer::{RecordSink, RecordSource};
@@ -94,4 +96,32 @@ pub trait Engine: Send + Sync {
 
     /// Drops what a drill made: only names that begin with the plan's drill prefix.
     async fn drop_drill(&self, plan: &ImportPlan, structure: &[Part]) -> Result<(), EngineError>;
+}
+
+/// Makes the engine of a source. Nothing is sent yet: the first call is [`Engine::probe`].
+pub fn connect_source(spec: &SourceSpec, access: &Access) -> Result<Box<dyn Engine>, EngineError> {
+    match &spec.influxdb {
+        Some(influxdb) => Ok(Box::new(influxdb::InfluxDb::source(influxdb, access)?)),
+        None => Err(not_built("source")),
+    }
+}
+
+/// Makes the engine of a target. Nothing is sent yet: the first call is [`Engine::probe`].
+pub fn connect_target(
+    spec: &TargetSpec,
+    access: &Access,
+    plan: &ImportPlan,
+) -> Result<Box<dyn Engine>, EngineError> {
+    match &spec.influxdb {
+        Some(influxdb) => Ok(Box::new(influxdb::InfluxDb::target(
+            influxdb, access, plan,
+        )?)),
+        None => Err(not_built("target")),
+    }
+}
+
+fn not_built(side: &str) -> EngineError {
+    EngineError::NotSupported {
+        problem: format!("the {side} names no engine that is built; name influxdb"),
+    }
 }

@@ -1,0 +1,112 @@
+//! Reads one part.
+
+use bytes::Bytes;
+
+use super::catalog;
+use super::client::Client;
+use super::encode::Encoder;
+use super::ql::{self, Range};
+use super::response::Visit;
+use crate::engine::{EngineError, PartSummary};
+use crate::transfer::RecordSink;
+
+/// Bytes that are handed on at once.
+const PIECE: usize = 256 * 1024;
+
+/// A measurement of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Its database.
+    pub(super) database: String,
+    /// Its retention policy.
+    pub(super) policy: String,
+    /// Its name.
+    pub(super) measurement: String,
+    /// What of it is meant.
+    pub(super) window: Range,
+}
+
+impl Place {
+    /// For a FROM.
+    pub(super) fn source(&self) -> String {
+        ql::source(&self.database, &self.policy, &self.measurement)
+    }
+}
+
+/// The queries that give each value with its own type.
+///
+/// Where a field has several types in different shards, one query over all of them gives but one:
+/// integers would become floats, and strings be lost. So then each shard group is asked alone.
+pub(super) async fn ranges(client: &Client, place: &Place) -> Result<Vec<Range>, EngineError> {
+    let mixed = catalog::mixed_fields(client, &place.database, &place.source()).await?;
+    let Some(field) = mixed.first() else {
+        return Ok(vec![place.window]);
+    };
+    let pieces = catalog::shard_ranges(client, &place.database, &place.policy)
+        .await
+        .map_err(|error| match error {
+            EngineError::PermissionDenied { server, problem } => EngineError::PermissionDenied {
+                server,
+                problem: format!(
+                    "the field {field:?} of {:?} has several types, so each shard has to be read alone, which takes an admin ({problem})",
+                    place.measurement
+                ),
+            },
+            other => other,
+        })?;
+    Ok(pieces
+        .into_iter()
+        .filter_map(|piece| piece.cut(place.window))
+        .collect())
+}
+
+/// Streams all rows of a place.
+pub(super) async fn read(
+    client: &Client,
+    place: &Place,
+    visit: &mut (dyn Visit + Send),
+) -> Result<(), EngineError> {
+    for range in ranges(client, place).await? {
+        let query = ql::select_rows(&place.source(), range, &[]);
+        let mut rows = client.rows(&query, 1).await?;
+        while rows.next(visit).await? {}
+    }
+    Ok(())
+}
+
+/// Reads a place and writes its records.
+pub(super) async fn export(
+    client: &Client,
+    place: &Place,
+    sink: &mut dyn RecordSink,
+) -> Result<PartSummary, EngineError> {
+    let mut encoder = Encoder::default();
+    for range in ranges(client, place).await? {
+        let query = ql::select_rows(&place.source(), range, &[]);
+        let mut rows = client.rows(&query, 1).await?;
+        while rows.next(&mut encoder).await? {
+            if encoder.waiting() >= PIECE {
+                sink.write(Bytes::from(encoder.take())).await?;
+            }
+        }
+    }
+    if encoder.waiting() > 0 {
+        sink.write(Bytes::from(encoder.take())).await?;
+    }
+    let fingerprint = encoder.fingerprint();
+    let (unwritable, series) = encoder.unwritable();
+    let mut warnings = Vec::new();
+    if unwritable > 0 {
+        warnings.push(format!(
+            "{:?}.{:?}: {unwritable} points are left out, because line protocol can't say their names: {}",
+            place.database,
+            place.measurement,
+            super::fault::word(&series.join(" | "))
+        ));
+    }
+    Ok(PartSummary {
+        records: fingerprint.records(),
+        fingerprint: Some(fingerprint),
+        warnings,
+    })
+}
