@@ -3,7 +3,12 @@
 //! Runs when `LIFEBOAT_TEST_INFLUX_A` and `LIFEBOAT_TEST_INFLUX_B` hold the URLs of two servers that
 //! may be filled and emptied; with `LIFEBOAT_TEST_INFLUX_CLI`, the path of the vendor's `influx`, its
 //! importer reads the files too. What is compared is asked of both servers by code of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    unreachable_pub
+)]
 
 #[path = "influxdb_support/generate.rs"]
 mod generate;

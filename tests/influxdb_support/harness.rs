@@ -229,7 +229,7 @@ impl Lab {
         for part in &plan.parts {
             let mut file = Memory::default();
             let summary = engine.export_part(part, &mut file).await.unwrap();
-            parts.push(stored(part, &summary, file.bytes));
+            parts.push(stored(part, &summary, &file.bytes));
         }
         engine.finish_export(&plan).await.unwrap();
         Export { plan, parts }
@@ -301,9 +301,9 @@ pub fn now() -> ExportRequest {
     }
 }
 
-fn stored(part: &PartPlan, summary: &PartSummary, bytes: Vec<u8>) -> Stored {
+fn stored(part: &PartPlan, summary: &PartSummary, bytes: &[u8]) -> Stored {
     let mut file = part.header.to_vec();
-    file.extend_from_slice(&bytes);
+    file.extend_from_slice(bytes);
     Stored {
         part: Part {
             kind: part.kind.clone(),

@@ -181,6 +181,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines)] // a table
     fn full_or_window() {
         let word = "names:aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb";
         let now = scope("all", word);

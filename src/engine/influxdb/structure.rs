@@ -68,7 +68,7 @@ impl Database {
     /// From a part of a backup, which is hostile until it was checked.
     pub(super) fn from_part(part: &Part) -> Result<Self, EngineError> {
         if part.kind != KIND_DATABASE {
-            return Err(bad(format!("a part of the kind {:?}", short(&part.kind))));
+            return Err(bad(&format!("a part of the kind {:?}", short(&part.kind))));
         }
         let name = named(part, NAME_DATABASE)?.to_owned();
         let database = Self {
@@ -82,7 +82,7 @@ impl Database {
             .iter()
             .any(|policy| policy.name.is_empty())
         {
-            return Err(bad("a retention policy without a name".to_owned()));
+            return Err(bad("a retention policy without a name"));
         }
         Ok(database)
     }
@@ -96,7 +96,7 @@ pub(super) fn read_all(parts: &[Part]) -> Result<Vec<Database>, EngineError> {
 fn read<T: DeserializeOwned + Default>(part: &Part, key: &str) -> Result<T, EngineError> {
     match part.attributes.get(key) {
         None => Ok(T::default()),
-        Some(text) => serde_json::from_str(text).map_err(|error| bad(format!("{key}: {error}"))),
+        Some(text) => serde_json::from_str(text).map_err(|error| bad(&format!("{key}: {error}"))),
     }
 }
 
@@ -106,10 +106,10 @@ pub(super) fn named<'a>(part: &'a Part, key: &str) -> Result<&'a str, EngineErro
         .get(key)
         .map(String::as_str)
         .filter(|name| !name.is_empty() && name.len() <= NAME_LIMIT)
-        .ok_or_else(|| bad(format!("a part without the name {key}")))
+        .ok_or_else(|| bad(&format!("a part without the name {key}")))
 }
 
-fn bad(what: String) -> EngineError {
+fn bad(what: &str) -> EngineError {
     EngineError::BadBackup {
         problem: format!("its parts index holds what this engine does not write: {what}"),
     }
