@@ -1,7 +1,7 @@
 //! The CustomResourceDefinitions, made from the types.
 //!
 //! What schemars writes is almost what Kubernetes wants. The rest is put right here, in one place,
-//! so that the types stay plain: see [`tidy`].
+//! so that the types stay plain.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -208,4 +208,69 @@ fn unwrapped(text: &str) -> String {
         .map(|paragraph| paragraph.split('\n').collect::<Vec<_>>().join(" "))
         .collect::<Vec<_>>()
         .join("\n\n")
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tidy_leaves_what_kubernetes_means() {
+        let mut schema = json!({
+            "type": "object",
+            "nullable": true,
+            "title": "T",
+            "description": "One line\nof a paragraph.\n\nAnother.",
+            "default": null,
+            "properties": {
+                "list": { "items": { "nullable": true, "type": "integer", "format": "uint32", "minimum": 0.0 } },
+                "map": { "additionalProperties": { "title": "T", "maximum": 1.5 } },
+            },
+        });
+        tidy(&mut schema);
+        let wanted = json!({
+            "type": "object",
+            "description": "One line of a paragraph.\n\nAnother.",
+            "properties": {
+                "list": { "items": { "type": "integer", "format": "int64", "minimum": 0 } },
+                "map": { "additionalProperties": { "maximum": 1.5 } },
+            },
+        });
+        assert_eq!(schema, wanted);
+    }
+
+    #[test]
+    fn frozen_names_every_field_but_the_named() {
+        let mut spec = json!({
+            "required": ["a"],
+            "properties": { "a": {}, "b": {}, "hold": {} },
+            "x-kubernetes-validations": [{ "rule": "true", "message": "m" }],
+        });
+        let frozen = Frozen {
+            but_for: &["hold"],
+            message: "no",
+        };
+        frozen.freeze(spec.as_object_mut().expect("it is an object"));
+        assert_eq!(
+            spec["x-kubernetes-validations"],
+            json!([
+                { "rule": "true", "message": "m" },
+                {
+                    "rule": "self.a == oldSelf.a && has(self.b) == has(oldSelf.b) && (!has(self.b) || self.b == oldSelf.b)",
+                    "message": "no",
+                },
+            ])
+        );
+    }
+
+    #[test]
+    fn the_template_of_a_schedule_can_be_changed() {
+        for crd in crds().expect("the definitions can be made") {
+            let name = crd.spec.names.kind.clone();
+            let yaml = to_yaml(&crd).expect("a definition can be written");
+            let frozen = yaml.contains("self.source == oldSelf.source");
+            assert_eq!(frozen, name == "Backup" || name == "Restore", "{name}");
+        }
+    }
 }
