@@ -50,6 +50,7 @@ pub struct Location {
     place: Arc<str>,
     read_only: bool,
     clock: Option<Arc<StoreClock>>,
+    tries: usize,
 }
 
 /// How often one operation is tried again after a passing fault, on top of the HTTP client's tries.
@@ -69,6 +70,7 @@ impl Location {
             place: place.into(),
             read_only,
             clock,
+            tries: TRIES,
         }
     }
 
@@ -76,6 +78,25 @@ impl Location {
     #[cfg(test)]
     pub(crate) fn on(store: Arc<dyn ObjectStore>) -> Self {
         Self::new(store, "prefix", "test store".to_owned(), false, None)
+    }
+
+    /// An empty location that lives as long as its clones, for tests.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        Self::on(Arc::new(object_store::memory::InMemory::new()))
+    }
+
+    /// The same location, forbidding to write, for tests.
+    #[cfg(test)]
+    pub(crate) fn as_read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Gives up after the HTTP client's own tries, for a caller who asks again anyway.
+    pub(super) fn without_patience(mut self) -> Self {
+        self.tries = 0;
+        self
     }
 
     /// What the location is called in messages.
@@ -102,7 +123,7 @@ impl Location {
         limit: usize,
     ) -> Result<Option<Vec<u8>>, StorageError> {
         let path = self.path(key)?;
-        retry(|| self.get_small_once(key, &path, limit)).await
+        self.retry(|| self.get_small_once(key, &path, limit)).await
     }
 
     async fn get_small_once(
@@ -150,7 +171,29 @@ impl Location {
         self.writable(key)?;
         let path = self.path(key)?;
         let bytes = Bytes::from(bytes);
-        retry(|| self.put_create_once(key, &path, bytes.clone())).await
+        self.retry(|| self.put_create_once(key, &path, bytes.clone()))
+            .await
+    }
+
+    /// As [`Self::put_create`], but bytes that are there already are `Exists` even where they are
+    /// equal: what the store said, and nothing more.
+    pub(super) async fn put_create_strict(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+    ) -> Result<Created, StorageError> {
+        self.writable(key)?;
+        let path = self.path(key)?;
+        let options = PutOptions::from(PutMode::Create);
+        let error = match self.store.put_opts(&path, bytes.into(), options).await {
+            Ok(_) => return Ok(Created::Created),
+            Err(error) => error,
+        };
+        let fault = Fault::of(&error);
+        if fault.is_taken() {
+            return Ok(Created::Exists);
+        }
+        Err(fault.explain(&format!("writing {key}"), &self.place))
     }
 
     async fn put_create_once(
@@ -196,7 +239,7 @@ impl Location {
     pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StorageError> {
         self.writable(key)?;
         let path = self.path(key)?;
-        retry(|| async {
+        self.retry(|| async {
             let put = self.store.put(&path, bytes.clone().into()).await;
             put.map(|_| ())
                 .map_err(|error| self.explain(&error, &format!("writing {key}")))
@@ -207,7 +250,7 @@ impl Location {
     /// Bytes of an object; none where there is no such object.
     pub async fn size(&self, key: &str) -> Result<Option<u64>, StorageError> {
         let path = self.path(key)?;
-        retry(|| async {
+        self.retry(|| async {
             match self.store.head(&path).await {
                 Ok(meta) => Ok(Some(meta.size)),
                 Err(error) => {
@@ -227,7 +270,7 @@ impl Location {
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         self.writable(key)?;
         let path = self.path(key)?;
-        retry(|| async {
+        self.retry(|| async {
             match self.store.delete(&path).await {
                 Ok(()) => Ok(()),
                 Err(error) => {
@@ -277,11 +320,12 @@ impl Location {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Entry>, StorageError> {
-        let mut entries = retry(|| async {
-            let all: Vec<Entry> = self.list(dir, after)?.take(limit + 1).try_collect().await?;
-            Ok(all)
-        })
-        .await?;
+        let mut entries = self
+            .retry(|| async {
+                let all: Vec<Entry> = self.list(dir, after)?.take(limit + 1).try_collect().await?;
+                Ok(all)
+            })
+            .await?;
         if entries.len() > limit {
             return Err(StorageError::lasting(
                 Reason::StoreError,
@@ -296,11 +340,12 @@ impl Location {
     pub async fn list_dirs(&self, dir: &str) -> Result<Vec<String>, StorageError> {
         check_dir(dir)?;
         let path = join(&self.prefix, dir)?;
-        let listed = retry(|| async {
-            let listed = self.store.list_with_delimiter(Some(&path)).await;
-            listed.map_err(|error| self.explain(&error, &format!("listing {dir}")))
-        })
-        .await?;
+        let listed = self
+            .retry(|| async {
+                let listed = self.store.list_with_delimiter(Some(&path)).await;
+                listed.map_err(|error| self.explain(&error, &format!("listing {dir}")))
+            })
+            .await?;
         let mut names: Vec<String> = listed
             .common_prefixes
             .iter()
@@ -356,12 +401,29 @@ impl Location {
     ) -> Result<Box<dyn MultipartUpload>, StorageError> {
         self.writable(key)?;
         let path = self.path(key)?;
-        retry(|| async {
+        self.retry(|| async {
             let options = PutMultipartOptions::default().with_retry_policy(Arc::new(PieceRetry));
             let begun = self.store.put_multipart_opts(&path, options).await;
             begun.map_err(|error| self.explain(&error, &format!("writing {key}")))
         })
         .await
+    }
+
+    /// Tries an operation again after a passing fault, with pauses that grow.
+    async fn retry<T, Fut>(&self, operation: impl FnMut() -> Fut) -> Result<T, StorageError>
+    where
+        Fut: Future<Output = Result<T, StorageError>>,
+    {
+        operation
+            .retry(
+                ExponentialBuilder::new()
+                    .with_min_delay(Duration::from_millis(200))
+                    .with_max_delay(Duration::from_secs(5))
+                    .with_max_times(self.tries)
+                    .with_jitter(),
+            )
+            .when(|error: &StorageError| error.retryable)
+            .await
     }
 
     pub(crate) fn explain(&self, error: &object_store::Error, what: &str) -> StorageError {
@@ -420,21 +482,4 @@ impl RetryPolicy for PieceRetry {
         tokio::time::sleep(Duration::from_secs(1)).await;
         true
     }
-}
-
-/// Tries an operation again after a passing fault, with pauses that grow.
-pub(crate) async fn retry<T, Fut>(operation: impl FnMut() -> Fut) -> Result<T, StorageError>
-where
-    Fut: Future<Output = Result<T, StorageError>>,
-{
-    operation
-        .retry(
-            ExponentialBuilder::new()
-                .with_min_delay(Duration::from_millis(200))
-                .with_max_delay(Duration::from_secs(5))
-                .with_max_times(TRIES)
-                .with_jitter(),
-        )
-        .when(|error: &StorageError| error.retryable)
-        .await
 }

@@ -2,6 +2,7 @@
 //!
 //! [`open`] gives a [`Location`]; all keys are below its prefix and begin with `lifeboat/v1/`.
 
+mod claims;
 mod credentials;
 mod error;
 mod fault;
@@ -9,9 +10,16 @@ mod http;
 mod key;
 mod location;
 mod open;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod validate;
 
+pub use claims::{Claim, Claimant, Claimed, Verdict, ensure_claim, evaluate};
 pub use credentials::StorageCredentials;
 pub use error::StorageError;
 pub use key::{ROOT, check_key};
 pub use location::{Created, Entry, Location};
 pub use open::open;
+pub use validate::{Checked, validate};
