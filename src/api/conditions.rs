@@ -97,6 +97,8 @@ pub enum Reason {
     StoreUnsuitable,
     /// A fault of the store.
     StoreError,
+    /// The store's object lock holds it.
+    Locked,
     /// The clock is more than five minutes from the store's.
     ClockSkew,
     /// The cron expression can't be read.
@@ -194,6 +196,7 @@ impl Reason {
             Self::ClaimedByAnother => "ClaimedByAnother",
             Self::StoreUnsuitable => "StoreUnsuitable",
             Self::StoreError => "StoreError",
+            Self::Locked => "Locked",
             Self::ClockSkew => "ClockSkew",
             Self::InvalidCron => "InvalidCron",
             Self::UnknownTimeZone => "UnknownTimeZone",

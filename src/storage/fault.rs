@@ -292,11 +292,9 @@ fn code_meaning(code: &str) -> Option<(Reason, bool, &'static str)> {
             true,
             "the store is full; give it room or keep fewer backups",
         ),
-        "ObjectLocked" | "InvalidObjectState" => (
-            Reason::AccessDenied,
-            false,
-            "the object is locked by the store",
-        ),
+        "ObjectLocked" | "InvalidObjectState" => {
+            (Reason::Locked, false, "the object is locked by the store")
+        }
         "SlowDown"
         | "ServiceUnavailable"
         | "InternalError"
