@@ -5,10 +5,13 @@
 //! does; `controller` decides when. `controller` and `job` meet only in [`api`] and [`manifest`].
 
 pub mod api;
+pub mod cli;
 pub mod controller;
 pub mod engine;
+pub mod job;
 pub mod manifest;
 pub mod retention;
 pub mod schedule;
 pub mod storage;
+pub mod telemetry;
 pub mod transfer;

@@ -1,0 +1,265 @@
+//! Exports a source: plan, parts, index, and last of all the commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::parallel::{self, Pool, width};
+use super::progress::CountedSink;
+use super::{JobError, Run, RunClock};
+use crate::api::common::Totals;
+use crate::api::engines::SourceSpec;
+use crate::api::order::ExportOrder;
+use crate::api::outcome::Exported;
+use crate::engine::{Engine, ExportPlan, ExportRequest, PartPlan};
+use crate::manifest::{
+    FORMAT_VERSION, IndexRef, Manifest, Part, SourceInfo, fit_warnings, part_stem,
+};
+use crate::storage::{Claimant, Claimed, Location, StorageError, ensure_claim};
+use crate::transfer::catalog::{self, Committed, Stored};
+use crate::transfer::{IndexWriter, PartFormat, PartWriter, TransferError, UploadBudget};
+
+/// Exports what the order says into the location, or adopts the backup that the slot already has.
+pub(super) async fn export(
+    run: &Arc<Run>,
+    order: &ExportOrder,
+    location: &Location,
+    engine: Arc<dyn Engine>,
+) -> Result<Exported, JobError> {
+    run.phase("export", 0);
+    let job = Export {
+        run: Arc::clone(run),
+        order,
+        location,
+        engine,
+    };
+    match job.committed_before().await? {
+        Some(found) => Ok(job.adopt(found)),
+        None => job.export().await,
+    }
+}
+
+struct Export<'a> {
+    run: Arc<Run>,
+    order: &'a ExportOrder,
+    location: &'a Location,
+    engine: Arc<dyn Engine>,
+}
+
+impl Export<'_> {
+    /// The backup that another run committed to the slot, before this one did anything.
+    async fn committed_before(&self) -> Result<Option<Stored>, JobError> {
+        let key = self.order.identity.manifest_key();
+        let read = catalog::read_backup(self.location, &key, None);
+        match self.run.clock.within(read).await {
+            Ok(found) => Ok(Some(found)),
+            Err(JobError::Transfer(TransferError::NotFound { .. })) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn adopt(&self, found: Stored) -> Exported {
+        let other = &found.manifest.run_id;
+        self.run.warn(format!(
+            "the run {other} had committed this slot before; its backup is adopted"
+        ));
+        Exported {
+            manifest: found.reference,
+            adopted: true,
+        }
+    }
+
+    async fn export(&self) -> Result<Exported, JobError> {
+        let clock = &self.run.clock;
+        clock
+            .within(claim(self.location, self.order, clock.now()))
+            .await?;
+        clock.within(self.engine.probe()).await?;
+        let line = self.order.identity.line();
+        let previous = clock
+            .within(catalog::newest_chain(self.location, &line))
+            .await?;
+        let request = ExportRequest {
+            consistency_time: clock.now(),
+            previous,
+        };
+        let plan = clock.within(self.engine.plan_export(&request)).await?;
+        for warning in &plan.warnings {
+            self.run.warn(warning);
+        }
+        let (index, totals) = self.write_all(&plan).await?;
+        clock.within(self.engine.finish_export(&plan)).await?;
+        let manifest = self.manifest(&request, plan, totals, index);
+        // Nothing is committed once the run's time is over: the slot may have been given up.
+        match clock
+            .within(catalog::commit(self.location, &manifest))
+            .await?
+        {
+            Committed::Written(reference) => Ok(Exported {
+                manifest: reference,
+                adopted: false,
+            }),
+            Committed::Lost(found) => Ok(self.adopt(found)),
+        }
+    }
+
+    /// Writes all parts, a few at once, and the index as they are done. After a failure every
+    /// upload that was begun is aborted before this returns.
+    async fn write_all(&self, plan: &ExportPlan) -> Result<(IndexRef, Totals), JobError> {
+        self.run.phase("export", plan.parts.len() as u64);
+        let width = width(&self.order.limits);
+        // One more for the index, which is open all the time.
+        let budget = UploadBudget::new(width + 1);
+        let location = self.location.clone();
+        let mut index = IndexWriter::create(location, &self.data_dir(), Arc::clone(&budget))?;
+        let mut pool = Pool::new(width, &self.run.clock);
+        match self.write_parts(plan, &budget, &mut index, &mut pool).await {
+            Ok(()) => self.run.clock.within(index.finish()).await,
+            Err(error) => {
+                pool.stop().await;
+                index.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn write_parts(
+        &self,
+        plan: &ExportPlan,
+        budget: &Arc<UploadBudget>,
+        index: &mut IndexWriter,
+        pool: &mut Pool<Part>,
+    ) -> Result<(), JobError> {
+        let clock = &self.run.clock;
+        for part in &plan.structure {
+            clock.within(index.push(part)).await?;
+        }
+        let throttle = parallel::throttle(&self.order.limits)?;
+        for (number, part) in (1..).zip(&plan.parts) {
+            let format = PartFormat {
+                stem: part_stem(number),
+                extension: part.extension.clone(),
+                header: part.header.clone(),
+                compression: self.order.compression.clone(),
+                max_file_bytes: PartFormat::MAX_FILE_BYTES,
+            };
+            let work = PartWork {
+                run: Arc::clone(&self.run),
+                clock: pool.clock().clone(),
+                engine: Arc::clone(&self.engine),
+                writer: PartWriter::create(
+                    self.location.clone(),
+                    &self.data_dir(),
+                    format,
+                    Arc::clone(budget),
+                    throttle.clone(),
+                ),
+                part: part.clone(),
+            };
+            if let Some(done) = pool.spawn(Box::pin(write_part(work))).await? {
+                clock.within(index.push(&done)).await?;
+            }
+        }
+        while let Some(done) = pool.next().await? {
+            clock.within(index.push(&done)).await?;
+        }
+        Ok(())
+    }
+
+    fn data_dir(&self) -> String {
+        self.order.identity.data_dir(&self.run.id)
+    }
+
+    fn manifest(
+        &self,
+        request: &ExportRequest,
+        plan: ExportPlan,
+        totals: Totals,
+        index: IndexRef,
+    ) -> Manifest {
+        Manifest {
+            format_version: FORMAT_VERSION,
+            identity: self.order.identity.clone(),
+            run_id: self.run.id.clone(),
+            source: SourceInfo {
+                engine: engine_name(&self.order.source).to_owned(),
+                method: plan.method,
+                engine_version: plan.server.version,
+                server_id: plan.server.server_id,
+                scope: plan.scope,
+            },
+            tools: BTreeMap::from([("lifeboat".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+            consistency_time: request.consistency_time,
+            start_time: self.run.clock.started(),
+            end_time: self.run.clock.now(),
+            totals,
+            chain: plan.chain,
+            codec: self.order.compression.codec,
+            encryption: None,
+            index,
+            warnings: fit_warnings(self.run.warnings()),
+        }
+    }
+}
+
+/// Nothing is written where another cluster holds the claim.
+async fn claim(
+    location: &Location,
+    order: &ExportOrder,
+    now: jiff::Timestamp,
+) -> Result<Claimed, StorageError> {
+    let claimant = Claimant {
+        cluster: &order.identity.cluster,
+        cluster_uid: &order.identity.cluster_uid,
+        take_over_from: order.storage.take_over_from.as_deref(),
+    };
+    ensure_claim(location, &claimant, now).await
+}
+
+struct PartWork {
+    run: Arc<Run>,
+    clock: RunClock,
+    engine: Arc<dyn Engine>,
+    writer: PartWriter,
+    part: PartPlan,
+}
+
+/// Reads one part and stores it. What was begun is aborted when that fails or is stopped.
+async fn write_part(mut work: PartWork) -> Result<Part, JobError> {
+    let mut sink = CountedSink {
+        inner: &mut work.writer,
+        progress: &work.run.progress,
+    };
+    let read = work
+        .clock
+        .within(work.engine.export_part(&work.part, &mut sink))
+        .await;
+    let summary = match read {
+        Ok(summary) => summary,
+        Err(error) => {
+            work.writer.abort().await;
+            return Err(error);
+        }
+    };
+    let files = work.clock.within(work.writer.finish()).await?;
+    for warning in summary.warnings {
+        work.run.warn(warning);
+    }
+    work.run.progress.part_done(summary.records);
+    Ok(Part {
+        kind: work.part.kind,
+        name: work.part.name,
+        records: summary.records,
+        fingerprint: summary.fingerprint,
+        attributes: work.part.attributes,
+        files,
+    })
+}
+
+/// The engine's name, as manifests write it.
+fn engine_name(source: &SourceSpec) -> &'static str {
+    if source.influxdb.is_some() {
+        "influxdb"
+    } else {
+        "none"
+    }
+}

@@ -1,0 +1,208 @@
+//! Writes the records of a backup into the target.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::preflight::Backup;
+use super::{Import, policy};
+use crate::api::common::Totals;
+use crate::api::conditions::Reason;
+use crate::api::order::ImportOrder;
+use crate::engine::{ImportPlan, ImportReport};
+use crate::job::JobError;
+use crate::job::parallel::{self, Pool, width};
+use crate::job::progress::CountedSource;
+use crate::manifest::{Manifest, Part};
+use crate::transfer::{PartReader, Throttle};
+
+/// How many refusals are named.
+const EXAMPLES: usize = 5;
+
+/// What was done to the target so far.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    prepared: AtomicBool,
+    touched: AtomicBool,
+    parts: AtomicU64,
+    sums: Mutex<Sums>,
+}
+
+#[derive(Debug, Default)]
+struct Sums {
+    totals: Totals,
+    refused: u64,
+    expired: u64,
+    examples: Vec<String>,
+    /// Expired records of the backup that is being imported, by the number of the part.
+    expired_of: HashMap<u64, u64>,
+}
+
+/// What an import of one part did.
+struct Done {
+    number: u64,
+    part: Part,
+    report: ImportReport,
+}
+
+impl Applied {
+    /// Whether the target was made ready: for a drill, that all its names were free.
+    pub(super) fn prepared(&self) -> bool {
+        self.prepared.load(Ordering::Relaxed)
+    }
+
+    /// What was moved.
+    pub(super) fn totals(&self) -> Totals {
+        self.sums().totals.clone()
+    }
+
+    /// Records past the target's retention.
+    pub(super) fn expired(&self) -> u64 {
+        self.sums().expired
+    }
+
+    /// Records past the target's retention of one part of the backup that was imported last.
+    pub(super) fn expired_of(&self, number: u64) -> u64 {
+        self.sums().expired_of.get(&number).copied().unwrap_or(0)
+    }
+
+    /// The failure, with what had been applied before it.
+    pub(super) fn explain(&self, problem: JobError, order: &ImportOrder) -> JobError {
+        if !self.touched.load(Ordering::Relaxed) {
+            return problem;
+        }
+        JobError::Applied {
+            problem: Box::new(problem),
+            applied_parts: self.parts.load(Ordering::Relaxed),
+            target_must_be_empty: policy::must_be_empty(order),
+        }
+    }
+
+    fn add(&self, done: Done) {
+        self.parts.fetch_add(1, Ordering::Relaxed);
+        let mut sums = self.sums();
+        sums.totals.parts += 1;
+        sums.totals.records += done.report.written;
+        sums.totals.files += done.part.files.len() as u64;
+        for file in &done.part.files {
+            sums.totals.plain_bytes += file.plain_size;
+            sums.totals.stored_bytes += file.stored_size;
+        }
+        sums.refused += done.report.refused;
+        sums.expired += done.report.expired;
+        if done.report.expired > 0 {
+            sums.expired_of.insert(done.number, done.report.expired);
+        }
+        let room = EXAMPLES.saturating_sub(sums.examples.len());
+        sums.examples
+            .extend(done.report.examples.into_iter().take(room));
+    }
+
+    fn check_refused(&self) -> Result<(), JobError> {
+        let sums = self.sums();
+        if sums.refused == 0 {
+            return Ok(());
+        }
+        Err(JobError::refused(
+            Reason::RecordsRefused,
+            format!(
+                "the target refused {} records, the first: {}. Put right what it says (often a field that has another type there), then restore again",
+                sums.refused,
+                sums.examples.join("; ")
+            ),
+        ))
+    }
+
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Import {
+    /// Makes what must be there, then writes all parts of one backup. Records that the target
+    /// refuses don't stop the others: the failure says how many there are in all.
+    pub(super) async fn apply(
+        self: &Arc<Self>,
+        backup: &Backup,
+        plan: &ImportPlan,
+        structure: &[Part],
+        applied: &Applied,
+    ) -> Result<(), JobError> {
+        self.run.phase("import", backup.manifest.totals.parts);
+        applied.sums().expired_of.clear();
+        let prepare = self.engine.prepare_import(plan, structure);
+        self.run.clock.within(prepare).await?;
+        applied.prepared.store(true, Ordering::Relaxed);
+        let mut pool = Pool::new(width(&self.order.limits), &self.run.clock);
+        let result = self.apply_parts(backup, applied, &mut pool).await;
+        for done in pool.stop().await {
+            applied.add(done);
+        }
+        result?;
+        applied.check_refused()
+    }
+
+    async fn apply_parts(
+        self: &Arc<Self>,
+        backup: &Backup,
+        applied: &Applied,
+        pool: &mut Pool<Done>,
+    ) -> Result<(), JobError> {
+        let throttle = parallel::throttle(&self.order.limits)?;
+        let mut index = self.index(&backup.manifest)?;
+        let mut number = 0;
+        while let Some(part) = self.run.clock.within(index.next()).await? {
+            number += 1;
+            if part.files.is_empty() {
+                continue;
+            }
+            applied.touched.store(true, Ordering::Relaxed);
+            let (job, clock) = (Arc::clone(self), pool.clock().clone());
+            let (manifest, throttle) = (Arc::clone(&backup.manifest), throttle.clone());
+            let work = async move {
+                let work = job.apply_part(&manifest, &part, &throttle);
+                let report = clock.within(work).await?;
+                Ok(Done {
+                    number,
+                    part,
+                    report,
+                })
+            };
+            if let Some(done) = pool.spawn(work).await? {
+                applied.add(done);
+            }
+        }
+        while let Some(done) = pool.next().await? {
+            applied.add(done);
+        }
+        Ok(())
+    }
+
+    /// Reads the records of one part.
+    pub(super) fn reader(
+        &self,
+        manifest: &Manifest,
+        part: &Part,
+        throttle: Throttle,
+    ) -> PartReader {
+        let data_dir = manifest.identity.data_dir(&manifest.run_id);
+        let location = self.location.clone();
+        PartReader::open(location, &data_dir, &part.files, manifest.codec, throttle)
+    }
+
+    async fn apply_part(
+        &self,
+        manifest: &Manifest,
+        part: &Part,
+        throttle: &Throttle,
+    ) -> Result<ImportReport, JobError> {
+        let mut reader = self.reader(manifest, part, throttle.clone());
+        let mut source = CountedSource {
+            inner: &mut reader,
+            progress: &self.run.progress,
+        };
+        let report = self.engine.import_part(part, &mut source).await?;
+        self.run.progress.part_done(report.written);
+        Ok(report)
+    }
+}

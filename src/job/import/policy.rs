@@ -1,0 +1,318 @@
+//! Decides whether an import may go on. Pure: it looks at what was found, and touches nothing.
+
+use crate::api::conditions::Reason;
+use crate::api::engines::TargetSpec;
+use crate::api::order::ImportOrder;
+use crate::api::restore::{ConflictPolicy, Verify};
+use crate::job::JobError;
+use crate::manifest::{Chain, Manifest};
+
+/// Written before the URL in `confirm` to allow a restore into its own source.
+const SOURCE_WORD: &str = "source ";
+
+/// The URL that names the target in `confirm`.
+pub(super) fn target_url(target: &TargetSpec) -> Result<&str, JobError> {
+    match &target.influxdb {
+        Some(influxdb) => Ok(&influxdb.url),
+        None => Err(JobError::refused(
+            Reason::NotSupported,
+            "target names no engine that is built; set target.influxdb",
+        )),
+    }
+}
+
+/// The engine's name, as manifests write it.
+pub(super) fn target_engine(target: &TargetSpec) -> &'static str {
+    if target.influxdb.is_some() {
+        "influxdb"
+    } else {
+        "none"
+    }
+}
+
+/// Whether the backups can go into a target of this engine, and be checked as asked.
+pub(super) fn check_supported(
+    order: &ImportOrder,
+    manifests: &[Manifest],
+    engine_supports: bool,
+) -> Result<(), JobError> {
+    let target = target_engine(&order.target);
+    for manifest in manifests {
+        let source = &manifest.source;
+        if source.engine != target {
+            return Err(JobError::refused(
+                Reason::NotSupported,
+                format!(
+                    "the backup {} was made of {}, the target is {target}: choose a target of the same engine",
+                    manifest.identity.slot, source.engine
+                ),
+            ));
+        }
+        if source.method != "lineProtocol" {
+            return Err(JobError::refused(
+                Reason::NotSupported,
+                format!(
+                    "the backup {} was made with the method {}, which this Lifeboat can't import",
+                    manifest.identity.slot, source.method
+                ),
+            ));
+        }
+    }
+    if !engine_supports {
+        return Err(JobError::refused(
+            Reason::NotSupported,
+            format!(
+                "{target} can't do verify {:?}; use Contains or Counts",
+                order.verify
+            ),
+        ));
+    }
+    check_equal(order, manifests)
+}
+
+/// `Equal` says that nothing else is there, which only a full backup alone can say.
+fn check_equal(order: &ImportOrder, manifests: &[Manifest]) -> Result<(), JobError> {
+    let only_full = matches!(manifests, [one] if one.chain == Chain::Full);
+    if order.verify == Verify::Equal && !only_full {
+        return Err(JobError::refused(
+            Reason::NotSupported,
+            "verify Equal needs a full backup alone; use Contains for a chain or a window",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a restore into the server that the backup was read from, unless `confirm` allows it.
+pub(super) fn check_not_source(
+    order: &ImportOrder,
+    manifests: &[Manifest],
+    target_id: &str,
+) -> Result<(), JobError> {
+    let url = target_url(&order.target)?;
+    let allowed = order
+        .confirm
+        .as_deref()
+        .and_then(|text| text.strip_prefix(SOURCE_WORD))
+        .is_some_and(|confirmed| same_url(confirmed, url));
+    let own = manifests.iter().find(|manifest| {
+        let source_id = &manifest.source.server_id;
+        same_url(source_id, target_id) || same_url(source_id, url)
+    });
+    match own {
+        Some(manifest) if !allowed => Err(JobError::refused(
+            Reason::TargetIsSource,
+            format!(
+                "the backup {} was read from {}, which is the target: a restore would write old data over new. Choose another target, or set confirm to \"{SOURCE_WORD}{url}\"",
+                manifest.identity.slot, manifest.source.server_id
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// How the backup at this place of the chain is imported. Only the first may refuse or drop what it
+/// finds: the others find what the one before them brought. A drill only ever finds nothing.
+pub(super) fn policy_at(order: &ImportOrder, number: usize) -> ConflictPolicy {
+    if number > 0 {
+        ConflictPolicy::Overwrite
+    } else if order.drill_prefix.is_some() {
+        ConflictPolicy::Fail
+    } else {
+        order.conflict_policy
+    }
+}
+
+/// Whether another attempt would refuse the target once records are in it.
+pub(super) fn must_be_empty(order: &ImportOrder) -> bool {
+    order.drill_prefix.is_none() && order.conflict_policy == ConflictPolicy::Fail
+}
+
+/// What the policy does to a target, for a dry run.
+pub(super) fn consequence(order: &ImportOrder) -> &'static str {
+    if order.drill_prefix.is_some() {
+        return "it would go into databases of the drill's own, which are dropped at the end";
+    }
+    match order.conflict_policy {
+        ConflictPolicy::Fail => "the target holds nothing under these names",
+        ConflictPolicy::Overwrite => {
+            "records of the same key would be written over, all others stay"
+        }
+        ConflictPolicy::Replace => "what the target holds under these names would be dropped first",
+    }
+}
+
+/// Whether it matters what the target holds; if not, nobody needs to look.
+pub(super) fn must_look(order: &ImportOrder) -> Result<bool, JobError> {
+    if order.drill_prefix.is_some() {
+        return Ok(true);
+    }
+    Ok(match order.conflict_policy {
+        ConflictPolicy::Fail => true,
+        ConflictPolicy::Overwrite => !confirmed(order)?,
+        ConflictPolicy::Replace => false,
+    })
+}
+
+/// Whether `confirm` says what the policy needs, whatever the target holds.
+pub(super) fn check_confirm(order: &ImportOrder) -> Result<(), JobError> {
+    let drops = order.conflict_policy == ConflictPolicy::Replace && order.drill_prefix.is_none();
+    if !drops || confirmed(order)? {
+        return Ok(());
+    }
+    Err(confirmation_missing(
+        order,
+        "conflictPolicy Replace drops what the target holds",
+    ))
+}
+
+/// Whether the import may go into a target that holds `what`.
+pub(super) fn check_holds(order: &ImportOrder, what: &str) -> Result<(), JobError> {
+    if let Some(prefix) = &order.drill_prefix {
+        return Err(JobError::refused(
+            Reason::TargetNotEmpty,
+            format!(
+                "the target already holds names that begin with the drill's prefix {prefix}: {what}. A drill only works in names of its own; drop them by hand if an earlier drill left them"
+            ),
+        ));
+    }
+    match order.conflict_policy {
+        ConflictPolicy::Fail => Err(JobError::refused(
+            Reason::TargetNotEmpty,
+            format!(
+                "the target is not empty: {what}. Empty it, restore under new names with remap, or set conflictPolicy to Overwrite and confirm to \"{}\"",
+                target_url(&order.target)?
+            ),
+        )),
+        ConflictPolicy::Overwrite if !confirmed(order)? => Err(confirmation_missing(
+            order,
+            &format!("conflictPolicy Overwrite would write over what the target holds ({what})"),
+        )),
+        ConflictPolicy::Overwrite | ConflictPolicy::Replace => Ok(()),
+    }
+}
+
+fn confirmation_missing(order: &ImportOrder, why: &str) -> JobError {
+    match target_url(&order.target) {
+        Ok(url) => JobError::refused(
+            Reason::ConfirmationMissing,
+            format!("{why}: set confirm to \"{url}\""),
+        ),
+        Err(error) => error,
+    }
+}
+
+fn confirmed(order: &ImportOrder) -> Result<bool, JobError> {
+    let url = target_url(&order.target)?;
+    Ok(order
+        .confirm
+        .as_deref()
+        .is_some_and(|text| same_url(text.strip_prefix(SOURCE_WORD).unwrap_or(text), url)))
+}
+
+/// Whether two texts name one server: equal as URLs (host in any case, default port, with or
+/// without a slash at the end), or as they are.
+fn same_url(one: &str, other: &str) -> bool {
+    normal(one) == normal(other)
+}
+
+fn normal(text: &str) -> String {
+    let text = text.trim();
+    let normal = url::Url::parse(text).map_or_else(|_| text.to_owned(), String::from);
+    normal.trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::api::common::Limits;
+    use crate::api::engines::InfluxDbTarget;
+    use crate::api::order::Bounds;
+    use crate::api::restore::Preflight;
+    use crate::api::storage_location::StorageLocationSpec;
+
+    const URL: &str = "http://standby:8086";
+
+    fn order(policy: ConflictPolicy, confirm: Option<&str>) -> ImportOrder {
+        ImportOrder {
+            restore: "iot/one".to_owned(),
+            storage: StorageLocationSpec::default(),
+            manifests: vec![],
+            target: TargetSpec {
+                influxdb: Some(InfluxDbTarget {
+                    url: URL.to_owned(),
+                    ..InfluxDbTarget::default()
+                }),
+                ..TargetSpec::default()
+            },
+            remap: vec![],
+            conflict_policy: policy,
+            confirm: confirm.map(str::to_owned),
+            dry_run: false,
+            preflight: Preflight::Digests,
+            verify: Verify::Counts,
+            drill_prefix: None,
+            limits: Limits::default(),
+            bounds: Bounds {
+                timeout_seconds: 60,
+                not_after: jiff::Timestamp::UNIX_EPOCH,
+            },
+        }
+    }
+
+    #[test]
+    fn what_a_target_that_holds_data_needs() {
+        use ConflictPolicy::{Fail, Overwrite, Replace};
+        let cases = [
+            (Fail, None, Some(Reason::TargetNotEmpty)),
+            (Fail, Some(URL), Some(Reason::TargetNotEmpty)),
+            (Overwrite, None, Some(Reason::ConfirmationMissing)),
+            (Overwrite, Some("yes"), Some(Reason::ConfirmationMissing)),
+            (
+                Overwrite,
+                Some("http://other:8086"),
+                Some(Reason::ConfirmationMissing),
+            ),
+            (Overwrite, Some(URL), None),
+            (Overwrite, Some("http://STANDBY:8086/"), None),
+            (Overwrite, Some("source http://standby:8086"), None),
+            (Replace, Some(URL), None),
+        ];
+        for (policy, confirm, expected) in cases {
+            let order = order(policy, confirm);
+            check_confirm(&order).unwrap();
+            let seen = check_holds(&order, "database telemetry").err();
+            assert_eq!(
+                seen.as_ref().map(JobError::reason),
+                expected,
+                "{policy:?} {confirm:?}"
+            );
+            if let Some(error) = seen {
+                assert!(error.to_string().contains(URL), "{error}");
+                assert!(error.to_string().contains("database telemetry"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn replace_needs_confirm_whatever_is_there() {
+        let error = check_confirm(&order(ConflictPolicy::Replace, None)).unwrap_err();
+        assert_eq!(error.reason(), Reason::ConfirmationMissing);
+        assert!(error.to_string().ends_with(&format!("\"{URL}\"")));
+    }
+
+    #[test]
+    fn one_server_has_many_spellings() {
+        let cases = [
+            ("http://a:8086", "http://A:8086/", true),
+            ("http://a", "http://a:80/", true),
+            ("https://a:8086", "http://a:8086", false),
+            ("http://a:8086", "http://b:8086", false),
+            ("cluster-id-1", "cluster-id-1", true),
+            ("cluster-id-1", "cluster-id-2", false),
+        ];
+        for (one, other, same) in cases {
+            assert_eq!(same_url(one, other), same, "{one} {other}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Proves that the target holds what the backup holds.
+
+use std::sync::Arc;
+
+use super::Import;
+use super::apply::Applied;
+use super::preflight::Backup;
+use crate::api::conditions::Reason;
+use crate::api::restore::{ConflictPolicy, Verify};
+use crate::job::JobError;
+use crate::job::parallel::{self, Pool, width};
+use crate::job::progress::CountedSource;
+use crate::manifest::{Chain, Manifest, Part};
+
+/// How many differences are named.
+const EXAMPLES: usize = 5;
+
+/// What differs, gathered over all parts.
+#[derive(Debug, Default)]
+struct Differences {
+    parts: u64,
+    examples: Vec<String>,
+}
+
+impl Differences {
+    fn add(&mut self, difference: Option<String>) {
+        let Some(difference) = difference else { return };
+        self.parts += 1;
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(difference);
+        }
+    }
+
+    fn check(self, slot: &str) -> Result<(), JobError> {
+        if self.parts == 0 {
+            return Ok(());
+        }
+        Err(JobError::refused(
+            Reason::VerificationFailed,
+            format!(
+                "the target does not hold what the backup {slot} holds: {} parts differ, the first: {}. If something else writes to the target, stop it and restore again",
+                self.parts,
+                self.examples.join("; ")
+            ),
+        ))
+    }
+}
+
+impl Import {
+    /// Proves one backup, just after it was imported.
+    pub(super) async fn prove(
+        self: &Arc<Self>,
+        backup: &Backup,
+        applied: &Applied,
+    ) -> Result<(), JobError> {
+        if self.order.verify == Verify::None {
+            return Ok(());
+        }
+        self.run.phase("verify", backup.manifest.totals.parts);
+        let mut pool = Pool::new(width(&self.order.limits), &self.run.clock);
+        let result = self.prove_parts(backup, applied, &mut pool).await;
+        pool.stop().await;
+        result?.check(&backup.manifest.identity.slot)
+    }
+
+    async fn prove_parts(
+        self: &Arc<Self>,
+        backup: &Backup,
+        applied: &Applied,
+        pool: &mut Pool<Option<String>>,
+    ) -> Result<Differences, JobError> {
+        let mut differences = Differences::default();
+        let mut index = self.index(&backup.manifest)?;
+        let mut number = 0;
+        while let Some(part) = self.run.clock.within(index.next()).await? {
+            number += 1;
+            if part.files.is_empty() {
+                continue;
+            }
+            let expired = applied.expired_of(number);
+            let (job, clock) = (Arc::clone(self), pool.clock().clone());
+            let manifest = Arc::clone(&backup.manifest);
+            let work = async move {
+                let difference = clock
+                    .within(job.prove_part(&manifest, &part, expired))
+                    .await?;
+                job.run.progress.part_done(part.records);
+                Ok(difference)
+            };
+            if let Some(difference) = pool.spawn(work).await? {
+                differences.add(difference);
+            }
+        }
+        while let Some(difference) = pool.next().await? {
+            differences.add(difference);
+        }
+        Ok(differences)
+    }
+
+    /// What differs in one part, in few words.
+    async fn prove_part(
+        &self,
+        manifest: &Manifest,
+        part: &Part,
+        expired: u64,
+    ) -> Result<Option<String>, JobError> {
+        match self.order.verify {
+            Verify::None => Ok(None),
+            Verify::Counts => {
+                let found = self.engine.count_part(part).await?;
+                let others_allowed = self.others_allowed(manifest);
+                Ok(count_difference(part, found, expired, others_allowed))
+            }
+            Verify::Contains => self.contains(manifest, part).await,
+            Verify::Equal => self.equal(part).await,
+        }
+    }
+
+    /// Whether records that the backup does not have may be in the target: where it was not empty
+    /// before, and where a window was put over what an older backup brought.
+    fn others_allowed(&self, manifest: &Manifest) -> bool {
+        self.order.conflict_policy == ConflictPolicy::Overwrite || manifest.chain != Chain::Full
+    }
+
+    async fn contains(&self, manifest: &Manifest, part: &Part) -> Result<Option<String>, JobError> {
+        let throttle = parallel::throttle(&self.order.limits)?;
+        let mut reader = self.reader(manifest, part, throttle);
+        let mut source = CountedSource {
+            inner: &mut reader,
+            progress: &self.run.progress,
+        };
+        let report = self.engine.contains_part(part, &mut source).await?;
+        let seen = report.found + report.missing + report.different + report.expired;
+        if report.missing + report.different == 0 && seen >= part.records {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "{}: {} records missing, {} different, {} looked up of {} ({})",
+            show(part),
+            report.missing,
+            report.different,
+            seen,
+            part.records,
+            report.examples.join(", ")
+        )))
+    }
+
+    async fn equal(&self, part: &Part) -> Result<Option<String>, JobError> {
+        let Some(expected) = part.fingerprint else {
+            return Err(JobError::refused(
+                Reason::NotSupported,
+                format!(
+                    "the backup has no fingerprint of {}, so verify Equal can't be done: use Contains or Counts",
+                    show(part)
+                ),
+            ));
+        };
+        let found = self.engine.fingerprint_part(part).await?;
+        Ok((found != expected).then(|| {
+            format!(
+                "{}: the target has {} records, the backup {}, and their content differs",
+                show(part),
+                found.records(),
+                expected.records()
+            )
+        }))
+    }
+}
+
+/// What is wrong with a count. Fewer is always wrong, but for records past the target's retention.
+fn count_difference(part: &Part, found: u64, expired: u64, others_allowed: bool) -> Option<String> {
+    let expected = part.records.saturating_sub(expired);
+    let wrong = found < expected || (found > part.records && !others_allowed);
+    wrong.then(|| {
+        let of_them = match expired {
+            0 => String::new(),
+            n => format!(", of which {n} are past the target's retention"),
+        };
+        format!(
+            "{}: the target has {found} records, the backup {}{of_them}",
+            show(part),
+            part.records
+        )
+    })
+}
+
+/// A part's name for people, bounded: it comes from the bucket.
+fn show(part: &Part) -> String {
+    let name: Vec<String> = part
+        .name
+        .values()
+        .map(|word| word.chars().take(60).flat_map(char::escape_debug).collect())
+        .collect();
+    format!("{} {}", part.kind, name.join("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_count_says() {
+        let part = Part {
+            kind: "measurement".to_owned(),
+            records: 10,
+            ..Part::default()
+        };
+        let cases = [
+            (10, 0, false, true),
+            (9, 0, false, false),
+            (9, 0, true, false),
+            (11, 0, false, false),
+            (11, 0, true, true),
+            (7, 3, false, true),
+            (6, 3, false, false),
+            (10, 3, false, true),
+            (0, 10, false, true),
+        ];
+        for (found, expired, others, good) in cases {
+            let difference = count_difference(&part, found, expired, others);
+            assert_eq!(
+                difference.is_none(),
+                good,
+                "{found} {expired} {others}: {difference:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What a job pod does, out of engine, transfer and manifest.
+//!
+//! A pod gets one order (a JSON document without secrets), runs it within its bounds, and reports
+//! one outcome. It has no Kubernetes token: the bucket is what it shares with the controller.
+
+mod clock;
+mod error;
+mod export;
+mod import;
+mod order;
+mod parallel;
+pub mod pod;
+mod progress;
+mod prune;
+mod report;
+mod run;
+mod secrets;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod whole;
+
+use std::sync::Arc;
+
+pub use clock::RunClock;
+pub use error::JobError;
+pub use progress::{Progress, Snapshot};
+pub use run::Run;
+pub use secrets::Secrets;
+pub use whole::check as check_whole;
+
+use crate::api::conditions::Reason;
+use crate::api::order::Order;
+use crate::api::outcome::RunResult;
+use crate::engine::Engine;
+use crate::storage::Location;
+
+/// Carries an order out. `engine` is the source of an export or the target of an import.
+pub async fn execute(
+    run: &Arc<Run>,
+    order: &Order,
+    location: &Location,
+    engine: Option<Arc<dyn Engine>>,
+) -> Result<RunResult, JobError> {
+    let engine = || {
+        engine.ok_or_else(|| {
+            JobError::refused(
+                Reason::NotSupported,
+                "the order names no engine that is built",
+            )
+        })
+    };
+    match order {
+        Order::Export(order) => export::export(run, order, location, engine()?)
+            .await
+            .map(RunResult::Exported),
+        Order::Import(order) => import::import(run, order, location, engine()?)
+            .await
+            .map(RunResult::Imported),
+        Order::Verify(order) => verify::verify(run, order, location)
+            .await
+            .map(|totals| RunResult::Done { totals }),
+        Order::Prune(order) => prune::prune(run, order, location)
+            .await
+            .map(|totals| RunResult::Done { totals }),
+    }
+}

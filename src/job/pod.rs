@@ -1,0 +1,183 @@
+//! The life of a job pod: read the order, run it within its bounds, say how it ended.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{JobError, Run, Secrets, execute, import, order, progress, report};
+use crate::api::conditions::Reason;
+use crate::api::order::{Bounds, Order, RUN_ID_ENV, paths};
+use crate::api::outcome::{Outcome, RunResult};
+use crate::api::storage_location::StorageLocationSpec;
+use crate::engine::{self, Access, Engine};
+use crate::storage::{self, Location, StorageCredentials};
+
+/// How long cleaning up may take once the run's time is over. After it the process ends, whatever
+/// still hangs: no import outlives its time.
+const CLEAN_UP: Duration = Duration::from_secs(25);
+/// The most bytes of a CA bundle: what a ConfigMap holds.
+const CA_LIMIT: u64 = 1024 * 1024;
+
+/// Runs the order at `order_path`, which has to be of the task `task`, and reports its outcome.
+/// True where it succeeded.
+pub async fn run(task: &str, order_path: &Path) -> bool {
+    let secrets = Secrets::read(&[
+        Path::new(paths::STORAGE_CREDENTIALS),
+        Path::new(paths::DATABASE_CREDENTIALS),
+    ]);
+    let run_id = std::env::var(RUN_ID_ENV).unwrap_or_default();
+    let outcome = match start(task, order_path, &run_id) {
+        Ok((run, order)) => bounded(&run, &order).await,
+        Err(error) => Outcome {
+            run_id,
+            result: RunResult::Failed(error.failure()),
+            phases: Vec::new(),
+            warnings: Vec::new(),
+        },
+    };
+    report::write(&outcome, &secrets, Path::new(paths::TERMINATION_LOG));
+    !matches!(outcome.result, RunResult::Failed(_))
+}
+
+fn start(task: &str, order_path: &Path, run_id: &str) -> Result<(Arc<Run>, Order), JobError> {
+    let bad = |problem: String| JobError::BadOrder {
+        path: order_path.display().to_string(),
+        problem,
+    };
+    let order = order::read(order_path)?;
+    let found = order::task_name(&order);
+    if found != task {
+        return Err(bad(format!("it is for {found}, not for {task}")));
+    }
+    if run_id.is_empty() {
+        return Err(bad(format!(
+            "{RUN_ID_ENV} is not set, so the run has no id"
+        )));
+    }
+    let now = jiff::Timestamp::now();
+    let run = Run::start(run_id.to_owned(), bounds(&order), now)?;
+    Ok((Arc::new(run), order))
+}
+
+fn bounds(order: &Order) -> &Bounds {
+    match order {
+        Order::Export(order) => &order.bounds,
+        Order::Import(order) => &order.bounds,
+        Order::Verify(order) => &order.bounds,
+        Order::Prune(order) => &order.bounds,
+    }
+}
+
+/// Runs the order beside what watches over it.
+async fn bounded(run: &Arc<Run>, order: &Order) -> Outcome {
+    watch_over(run.clock.allowed());
+    let helpers = [
+        tokio::spawn(stop_on_signal(run.clock.stop_token().clone())),
+        tokio::spawn(progress::log_regularly(Arc::clone(&run.progress))),
+        tokio::spawn(progress::serve(Arc::clone(&run.progress))),
+    ];
+    let result = match connect(order) {
+        Ok((location, engine)) => execute(run, order, &location, engine).await,
+        Err(error) => Err(error),
+    };
+    for helper in helpers {
+        helper.abort();
+    }
+    run.outcome(result)
+}
+
+/// Ends the process if the run hangs beyond its time, even where no task gets its turn any more.
+fn watch_over(allowed: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(allowed + CLEAN_UP);
+        tracing::error!("the run did not end with its time; the process ends now");
+        std::process::exit(1);
+    });
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    let (Ok(mut term), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::warn!("signals can't be listened to; the run won't end early");
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::warn!("told to stop: the run is broken off");
+    stop.cancel();
+}
+
+/// Opens what the order names, with the mounted Secrets.
+fn connect(order: &Order) -> Result<(Location, Option<Arc<dyn Engine>>), JobError> {
+    let location = open_location(storage_of(order))?;
+    let access = Access {
+        credentials: there(paths::DATABASE_CREDENTIALS),
+        ca_bundle: there(paths::DATABASE_CA),
+    };
+    let engine = match order {
+        Order::Export(order) => Some(engine::connect_source(&order.source, &access)?.into()),
+        Order::Import(order) => {
+            let plan = import::first_plan(order);
+            Some(engine::connect_target(&order.target, &access, &plan)?.into())
+        }
+        Order::Verify(_) | Order::Prune(_) => None,
+    };
+    Ok((location, engine))
+}
+
+fn storage_of(order: &Order) -> &StorageLocationSpec {
+    match order {
+        Order::Export(order) => &order.storage,
+        Order::Import(order) => &order.storage,
+        Order::Verify(order) => &order.storage,
+        Order::Prune(order) => &order.storage,
+    }
+}
+
+fn open_location(spec: &StorageLocationSpec) -> Result<Location, JobError> {
+    let credentials = there(paths::STORAGE_CREDENTIALS)
+        .map(|dir| StorageCredentials::from_dir(&dir))
+        .transpose()?;
+    let ca = there(paths::STORAGE_CA)
+        .map(|file| read_ca(&file))
+        .transpose()?;
+    let root = Path::new(paths::LOCAL_STORE);
+    Ok(storage::open(
+        spec,
+        credentials.as_ref(),
+        ca.as_deref(),
+        root,
+    )?)
+}
+
+fn there(path: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(path);
+    path.exists().then_some(path)
+}
+
+/// Reads a CA bundle of bounded size.
+pub fn read_ca(path: &Path) -> Result<Vec<u8>, JobError> {
+    let problem = |text: String| {
+        JobError::refused(
+            Reason::CaBundleInvalid,
+            format!("the CA bundle at {} can't be read: {text}", path.display()),
+        )
+    };
+    let file = std::fs::File::open(path).map_err(|error| problem(error.to_string()))?;
+    let mut pem = Vec::new();
+    file.take(CA_LIMIT + 1)
+        .read_to_end(&mut pem)
+        .map_err(|error| problem(error.to_string()))?;
+    if pem.len() as u64 > CA_LIMIT {
+        return Err(problem(format!("it has more than {CA_LIMIT} bytes")));
+    }
+    Ok(pem)
+}

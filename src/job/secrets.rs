@@ -1,0 +1,117 @@
+//! The last guard: no secret that the pod was given leaves it in its outcome.
+//!
+//! Errors are made without secrets; a server or a store may still repeat one in its own words.
+
+use std::path::Path;
+
+use crate::api::outcome::{Outcome, RunResult};
+
+/// Shorter values are no secrets, and taking them out would garble every sentence.
+const SHORTEST: usize = 4;
+/// The most bytes that are read of one file.
+const FILE_LIMIT: u64 = 64 * 1024;
+const MASK: &str = "[secret]";
+
+/// The values of the mounted Secrets.
+#[derive(Clone, Default)]
+pub struct Secrets(Vec<String>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets({})", self.0.len())
+    }
+}
+
+impl Secrets {
+    /// Reads all files of the given directories. What can't be read is left out: whoever needs it
+    /// says so.
+    pub fn read(directories: &[&Path]) -> Self {
+        let mut values = Vec::new();
+        for directory in directories {
+            let Ok(entries) = std::fs::read_dir(directory) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                values.extend(read_bounded(&entry.path()));
+            }
+        }
+        Self::from_values(values)
+    }
+
+    /// Takes the values as they are.
+    pub fn from_values(values: impl IntoIterator<Item = String>) -> Self {
+        let mut values: Vec<String> = values
+            .into_iter()
+            .map(|value| value.trim().to_owned())
+            .filter(|value| value.chars().count() >= SHORTEST)
+            .collect();
+        // The longest first: one may be part of another.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        Self(values)
+    }
+
+    /// The outcome without any of the values.
+    pub fn clean(&self, outcome: &Outcome) -> Outcome {
+        let mut outcome = outcome.clone();
+        if let RunResult::Failed(failure) = &mut outcome.result {
+            failure.message = self.mask(&failure.message);
+        }
+        for warning in &mut outcome.warnings {
+            *warning = self.mask(warning);
+        }
+        outcome
+    }
+
+    fn mask(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| {
+            text.replace(secret.as_str(), MASK)
+        })
+    }
+}
+
+fn read_bounded(path: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    let file = std::fs::File::open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    file.take(FILE_LIMIT).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::api::conditions::Reason;
+    use crate::api::outcome::Failure;
+
+    #[test]
+    fn values_of_mounted_files_are_masked() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("username"), "admin").unwrap();
+        std::fs::write(dir.path().join("password"), "admin-s3cr3t\n").unwrap();
+        std::fs::write(dir.path().join("tiny"), "a").unwrap();
+        let missing = dir.path().join("missing");
+        let secrets = Secrets::read(&[dir.path(), &missing]);
+        let outcome = Outcome {
+            run_id: "r".to_owned(),
+            result: RunResult::Failed(Failure {
+                reason: Reason::DatabaseError,
+                message: "the server said: bad password admin-s3cr3t for admin".to_owned(),
+                retryable: false,
+                applied_parts: 0,
+            }),
+            phases: vec![],
+            warnings: vec!["u=admin&p=admin-s3cr3t".to_owned()],
+        };
+        let text = serde_json::to_string(&secrets.clean(&outcome)).unwrap();
+        assert!(
+            !text.contains("s3cr3t") && !text.contains("admin"),
+            "{text}"
+        );
+        assert!(text.contains("the server said: bad password [secret] for [secret]"));
+        assert!(!format!("{secrets:?}").contains("s3cr3t"));
+    }
+}
