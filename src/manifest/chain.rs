@@ -219,8 +219,8 @@ pub fn next_to_replay(last: Option<&Replayed>, heads: &[Head]) -> Next {
         .min_by(|a, b| a.slot.cmp(&b.slot));
     match next {
         None => Next::UpToDate,
-        Some(head) if head.chain == Chain::Full => Next::Full(head.clone()),
-        Some(head) if follows(head, last, held, &by_slot) => Next::Window(head.clone()),
+        Some(next) if next.chain == Chain::Full => Next::Full(next.clone()),
+        Some(next) if follows(next, last, held, &by_slot) => Next::Window(next.clone()),
         Some(_) => reseed(heads, Some(&last.slot)),
     }
 }

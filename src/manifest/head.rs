@@ -15,6 +15,8 @@ pub const HEAD_LIMIT: usize = 64 * 1024;
 /// What is stored at a manifest's key: a backup, or the word that none will ever be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
+// One is read at a time.
+#[allow(clippy::large_enum_variant)]
 pub enum Commit {
     /// The slot is void: its run was lost.
     Void(VoidMarker),

@@ -155,7 +155,11 @@ impl IndexDecoder {
     pub fn push(&mut self, stored: &[u8]) -> Result<(), ManifestError> {
         self.stored_size += stored.len() as u64;
         if self.stored_size > self.index.stored_size {
-            return Err(self.differs("stored bytes", self.stored_size, self.index.stored_size));
+            return Err(differs(
+                "stored bytes",
+                self.stored_size,
+                self.index.stored_size,
+            ));
         }
         self.stored.update(stored);
         self.input.drain(..self.taken);
@@ -207,7 +211,11 @@ impl IndexDecoder {
             return Err(ManifestError::Index("its last line has no end".to_owned()));
         }
         if self.plain_size != self.index.plain_size {
-            return Err(self.differs("plain bytes", self.plain_size, self.index.plain_size));
+            return Err(differs(
+                "plain bytes",
+                self.plain_size,
+                self.index.plain_size,
+            ));
         }
         self.tally.check_end().map_err(ManifestError::Index)?;
         self.compare(|found, said| found != said)
@@ -248,7 +256,11 @@ impl IndexDecoder {
         self.plain.truncate(written);
         self.plain_size += written as u64;
         if self.plain_size > self.index.plain_size {
-            return Err(self.differs("plain bytes", self.plain_size, self.index.plain_size));
+            return Err(differs(
+                "plain bytes",
+                self.plain_size,
+                self.index.plain_size,
+            ));
         }
         if self.frame_ended && self.taken < self.input.len() {
             return Err(ManifestError::Index("bytes follow its end".to_owned()));
@@ -270,15 +282,15 @@ impl IndexDecoder {
             ),
         ] {
             if differ(found, said) {
-                return Err(self.differs(what, found, said));
+                return Err(differs(what, found, said));
             }
         }
         Ok(())
     }
+}
 
-    fn differs(&self, what: &str, found: u64, said: u64) -> ManifestError {
-        ManifestError::Index(format!("it has {found} {what}, the manifest says {said}"))
-    }
+fn differs(what: &str, found: u64, said: u64) -> ManifestError {
+    ManifestError::Index(format!("it has {found} {what}, the manifest says {said}"))
 }
 
 fn packing(error: &std::io::Error) -> ManifestError {

@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::too_many_lines,
+    clippy::items_after_statements
+)]
 
 use std::io::Read;
 
@@ -99,7 +104,7 @@ fn each_line_that_is_refused() {
     let rows: [(&str, Change); 22] = [
         ("the kind \"\" is not a word", |part| part.kind.clear()),
         ("the kind \"a b\" is not a word", |part| {
-            part.kind = "a b".to_owned()
+            part.kind = "a b".to_owned();
         }),
         ("its name: the entry \"x\" is too long", |part| {
             part.name.insert("x".to_owned(), "y".repeat(65 * 1024));
@@ -117,7 +122,7 @@ fn each_line_that_is_refused() {
             part.fingerprint = Some(super::super::Fingerprint::default());
         }),
         ("there are more than 9007199254740991 records", |part| {
-            part.records = u64::MAX
+            part.records = u64::MAX;
         }),
         (
             "the file \"parts/000000.0001.lp.zst\" is too large",
@@ -127,10 +132,10 @@ fn each_line_that_is_refused() {
         ),
         ("is too large", |part| part.files[0].plain_size = u64::MAX),
         ("is not 64 lower-case hex digits", |part| {
-            part.files[0].stored_sha256.clear()
+            part.files[0].stored_sha256.clear();
         }),
         ("is not 64 lower-case hex digits", |part| {
-            part.files[0].plain_sha256.push('0')
+            part.files[0].plain_sha256.push('0');
         }),
         (
             "the path \"parts/000000.0001.lp.zst\" is there twice",
@@ -153,10 +158,10 @@ fn each_line_that_is_refused() {
             },
         ),
         ("has an empty segment", |part| {
-            part.files[0].path = "/parts/000000/x".to_owned()
+            part.files[0].path = "/parts/000000/x".to_owned();
         }),
         ("has an empty segment", |part| {
-            part.files[0].path = "parts/000000//x".to_owned()
+            part.files[0].path = "parts/000000//x".to_owned();
         }),
         ("has an empty segment", |part| part.files[0].path.clear()),
         ("has a character that paths never have", |part| {
@@ -227,38 +232,38 @@ fn an_index_that_is_not_what_the_manifest_says() {
     type Change = fn(&mut Manifest, &mut Vec<u8>);
     let rows: [(&str, Change); 15] = [
         ("it ends after", |_, stored| {
-            stored.truncate(stored.len() - 1)
+            stored.truncate(stored.len() - 1);
         }),
         ("it ends after 0 of", |_, stored| stored.clear()),
         ("stored bytes, the manifest says", |_, stored| {
-            stored.push(0)
+            stored.push(0);
         }),
         ("its SHA-256 is", |manifest, _| {
-            manifest.index.stored_sha256 = "0".repeat(64)
+            manifest.index.stored_sha256 = "0".repeat(64);
         }),
         ("it ends after", |manifest, _| {
-            manifest.index.stored_size += 1
+            manifest.index.stored_size += 1;
         }),
         ("plain bytes, the manifest says", |manifest, _| {
-            manifest.index.plain_size -= 1
+            manifest.index.plain_size -= 1;
         }),
         ("plain bytes, the manifest says", |manifest, _| {
-            manifest.index.plain_size += 1
+            manifest.index.plain_size += 1;
         }),
         ("it has 2 parts, the manifest says 1", |manifest, _| {
-            manifest.totals.parts = 1
+            manifest.totals.parts = 1;
         }),
         ("it has 2 parts, the manifest says 3", |manifest, _| {
-            manifest.totals.parts = 3
+            manifest.totals.parts = 3;
         }),
         ("it has 7 records, the manifest says 6", |manifest, _| {
-            manifest.totals.records = 6
+            manifest.totals.records = 6;
         }),
         ("it has 7 records, the manifest says 8", |manifest, _| {
-            manifest.totals.records = 8
+            manifest.totals.records = 8;
         }),
         ("it has 2 files, the manifest says 9", |manifest, _| {
-            manifest.totals.files = 9
+            manifest.totals.files = 9;
         }),
         (
             "plain bytes of files, the manifest says 39",

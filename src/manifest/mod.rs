@@ -5,6 +5,8 @@
 
 pub mod chain;
 mod check;
+#[cfg(test)]
+mod doc_tests;
 mod error;
 pub mod fingerprint;
 pub mod head;

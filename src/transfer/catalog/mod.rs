@@ -9,8 +9,6 @@ mod lines;
 mod read;
 mod replay;
 mod sweep;
-#[cfg(test)]
-mod tests;
 
 pub use commit::{Committed, Voided, commit, void};
 pub use lines::lines;

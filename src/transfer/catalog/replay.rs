@@ -28,7 +28,11 @@ pub async fn next_to_replay(
         return Ok(next);
     }
     let slots = list_slots(store, line, None).await?;
-    let from = newest_root(store, &slots).await?;
+    let root = newest_root(store, &slots).await?;
+    let held = last.map_or(root, |last| {
+        slots.partition_point(|entry| entry.slot < last.slot)
+    });
+    let from = root.min(held);
     let (next, _) = decide(store, last, &slots[from..]).await?;
     if matches!(next, Next::Reseed(_) | Next::Full(_) | Next::Window(_)) {
         return Ok(next);
