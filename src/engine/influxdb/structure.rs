@@ -90,7 +90,9 @@ impl Database {
 
 /// All structure parts.
 pub(super) fn read_all(parts: &[Part]) -> Result<Vec<Database>, EngineError> {
-    parts.iter().map(Database::from_part).collect()
+    // A measurement without records has no files either, as a window often finds it.
+    let databases = parts.iter().filter(|part| part.kind != KIND_MEASUREMENT);
+    databases.map(Database::from_part).collect()
 }
 
 fn read<T: DeserializeOwned + Default>(part: &Part, key: &str) -> Result<T, EngineError> {
