@@ -5,6 +5,8 @@
     clippy::items_after_statements
 )]
 
+use proptest::prelude::*;
+
 use super::super::samples::{full, slot, window};
 use super::*;
 use crate::manifest::sha256_hex;
@@ -316,4 +318,106 @@ fn long_chains_are_judged_in_one_pass() {
         next_to_replay(None, &heads),
         Next::Broken(ChainError::Gap { .. })
     ));
+}
+
+/// Writes by the minute in which they were acknowledged, a bit each.
+fn writes_up_to(minute: i64) -> u64 {
+    (1 << (minute + 1)) - 1
+}
+
+/// What a target holds after a backup was applied: a full one gives all writes up to its minute, a
+/// window those since the backup that it follows.
+fn apply(content: u64, head: &Head) -> u64 {
+    let minute = |name: &str| (0..60).find(|minute| slot(*minute) == name).unwrap();
+    let end = writes_up_to(minute(&head.slot));
+    match &head.chain {
+        Chain::Full => content | end,
+        Chain::Incremental { previous, .. } => content | (end & !writes_up_to(minute(previous))),
+    }
+}
+
+/// A line as a primary would write it: at each minute nothing, a full backup, a window on the newest
+/// one, or a window on one before it (whose run began before the newest was committed).
+fn arbitrary_line() -> impl Strategy<Value = Vec<Head>> {
+    prop::collection::vec((0u8..8, any::<prop::sample::Index>()), 1..30).prop_map(|steps| {
+        let mut line: Vec<(i64, i64)> = Vec::new();
+        let mut heads = Vec::new();
+        for (minute, (step, older)) in (0..).zip(steps) {
+            let on = match step {
+                0 => continue,
+                1 => None,
+                2 if !line.is_empty() => Some(line[older.index(line.len())]),
+                _ => line.last().copied(),
+            };
+            let (base, manifest) = match on {
+                Some((previous, base)) => (base, window(minute, base, previous)),
+                None => (minute, full(minute)),
+            };
+            line.push((minute, base));
+            heads.push(head(&manifest));
+        }
+        heads
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_standby_always_holds_all_that_its_newest_backup_claims(
+        line in arbitrary_line(),
+        missing in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        join in any::<prop::sample::Index>(),
+    ) {
+        let mut there = line.clone();
+        for index in missing {
+            if !there.is_empty() {
+                there.remove(index.index(there.len()));
+            }
+        }
+        // The bucket as it was when the standby joined, then as it is now.
+        let joined = join.index(there.len() + 1);
+        let mut last: Option<Replayed> = None;
+        let mut content = 0;
+        for bucket in [&there[..joined], &there[..]] {
+            for step in 0.. {
+                prop_assert!(step <= there.len() + 1, "it never ends");
+                let set = match next_to_replay(last.as_ref(), bucket) {
+                    Next::UpToDate => break,
+                    Next::Full(head) | Next::Window(head) => vec![head],
+                    Next::Reseed(set) => {
+                        content = 0;
+                        set
+                    }
+                    Next::Broken(_) => {
+                        // Nothing newer than what it holds can be restored.
+                        for head in bucket {
+                            let newer = last.as_ref().is_none_or(|last| head.slot > last.slot);
+                            prop_assert!(!newer || restore_set(bucket, &head.slot).is_err());
+                        }
+                        break;
+                    }
+                };
+                for head in &set {
+                    content = apply(content, head);
+                }
+                let newest = set.last().unwrap();
+                prop_assert!(last.as_ref().is_none_or(|last| newest.slot > last.slot));
+                let claimed = apply(0, &Head { chain: Chain::Full, ..newest.clone() });
+                prop_assert_eq!(content, claimed, "{:?}", newest.slot);
+                last = Some(Replayed {
+                    slot: newest.slot.clone(),
+                    sha256: newest.sha256.clone(),
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn a_restore_set_holds_all_that_its_target_claims(line in arbitrary_line()) {
+        for target in &line {
+            let set = restore_set(&line, &target.slot).unwrap();
+            let content = set.iter().fold(0, apply);
+            let claimed = apply(0, &Head { chain: Chain::Full, ..target.clone() });
+            prop_assert_eq!(content, claimed);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The parts index as bytes: JSON lines in one Zstandard frame, written and read as a stream.
 
 use sha2::{Digest, Sha256};
-use zstd::stream::raw::{DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
+use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
 use super::check::{from_json, to_json_line};
 use super::parts::{INDEX_PATH, MAX_INDEX_LINE};
@@ -21,6 +21,7 @@ pub struct IndexEncoder {
     plain_size: u64,
     stored_size: u64,
     stored: Sha256,
+    block: Vec<u8>,
 }
 
 impl IndexEncoder {
@@ -28,7 +29,7 @@ impl IndexEncoder {
     pub fn new() -> Result<Self, ManifestError> {
         let mut encoder = Encoder::new(LEVEL).map_err(|error| packing(&error))?;
         encoder
-            .set_parameter(zstd::stream::raw::CParameter::ChecksumFlag(true))
+            .set_parameter(CParameter::ChecksumFlag(true))
             .map_err(|error| packing(&error))?;
         Ok(Self {
             encoder,
@@ -36,6 +37,7 @@ impl IndexEncoder {
             plain_size: 0,
             stored_size: 0,
             stored: Sha256::new(),
+            block: vec![0; STEP],
         })
     }
 
@@ -59,8 +61,7 @@ impl IndexEncoder {
         let mut packed = Vec::new();
         let mut input = InBuffer::around(&line);
         while input.pos() < line.len() {
-            let mut block = vec![0; STEP];
-            let mut output = OutBuffer::around(block.as_mut_slice());
+            let mut output = OutBuffer::around(self.block.as_mut_slice());
             self.encoder
                 .run(&mut input, &mut output)
                 .map_err(|error| packing(&error))?;
@@ -81,8 +82,7 @@ impl IndexEncoder {
         let mut packed = Vec::new();
         let mut left = 1;
         while left > 0 {
-            let mut block = vec![0; STEP];
-            let mut output = OutBuffer::around(block.as_mut_slice());
+            let mut output = OutBuffer::around(self.block.as_mut_slice());
             left = self
                 .encoder
                 .finish(&mut output, true)
