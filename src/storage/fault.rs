@@ -341,6 +341,11 @@ fn io_meaning(kind: std::io::ErrorKind) -> (Reason, bool, &'static str) {
             false,
             "the volume is mounted read-only; mount it writable or set accessMode to ReadOnly",
         ),
+        K::ConnectionReset
+        | K::ConnectionAborted
+        | K::BrokenPipe
+        | K::UnexpectedEof
+        | K::TimedOut => transport_meaning(Transport::Broken),
         K::StorageFull | K::QuotaExceeded => (
             Reason::StoreError,
             true,

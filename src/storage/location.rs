@@ -83,7 +83,7 @@ impl Location {
     /// An empty location that lives as long as its clones, for tests.
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
-        Self::on(Arc::new(object_store::memory::InMemory::new()))
+        super::testing::FailingStore::new(&[]).location()
     }
 
     /// The same location, forbidding to write, for tests.

@@ -118,6 +118,12 @@ pub(crate) async fn tamper(location: &Location, key: &str, change: impl FnOnce(&
     location.put(key, Bytes::from(bytes)).await.unwrap();
 }
 
+/// An in-memory store keeps what it is given; a real one sends it and lets go, and a run's buffers
+/// come back.
+fn copied(payload: PutPayload) -> PutPayload {
+    Bytes::from(payload).to_vec().into()
+}
+
 fn refusal(status: &str, code: &str) -> Error {
     let text = format!(
         "Server returned non-2xx status code: {status}: <Error><Code>{code}</Code></Error>"
@@ -166,7 +172,7 @@ impl ObjectStore for FailingStore {
             Some(Failure::ConditionIgnored) => PutOptions::default(),
             _ => opts,
         };
-        with_failure(failure, self.0.store.put_opts(at, payload, opts)).await
+        with_failure(failure, self.0.store.put_opts(at, copied(payload), opts)).await
     }
 
     async fn put_multipart_opts(
@@ -261,7 +267,7 @@ impl MultipartUpload for FailingUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         Box::pin(with_failure(
             self.store.next(Op::Piece),
-            self.upload.put_part(data),
+            self.upload.put_part(copied(data)),
         ))
     }
 

@@ -15,6 +15,8 @@ mod index;
 mod limit;
 mod part_reader;
 mod part_writer;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use async_trait::async_trait;

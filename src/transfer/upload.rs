@@ -90,13 +90,22 @@ impl FileUpload {
         while let Some(done) = self.under_way.join_next().await {
             self.shipped(done)?;
         }
-        if let Some(multipart) = &mut self.multipart {
-            multipart.complete().await.map_err(|error| {
-                self.location
-                    .explain(&error, &format!("writing {}", self.key))
-            })?;
-            self.multipart = None;
+        let Some(multipart) = &mut self.multipart else {
+            return Ok(());
+        };
+        if let Err(error) = multipart.complete().await {
+            let fault = self
+                .location
+                .explain(&error, &format!("writing {}", self.key));
+            // Only this run writes here, and an object comes about whole: one of this size means
+            // that it was completed and the answer was lost.
+            let there =
+                fault.retryable && self.location.size(&self.key).await? == Some(self.stored.size());
+            if !there {
+                return Err(fault.into());
+            }
         }
+        self.multipart = None;
         Ok(())
     }
 
