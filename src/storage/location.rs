@@ -12,14 +12,14 @@ use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::retry::{RetryContext, RetryFailure, RetryPolicy};
 use object_store::{
-    GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
     PutMultipartOptions, PutOptions,
 };
 
 use super::StorageError;
 use super::fault::Fault;
 use super::http::StoreClock;
-use super::key::{check_dir, check_key, join};
+use super::key::{check_key, join};
 use crate::api::conditions::Reason;
 
 /// What a create-only put found.
@@ -31,22 +31,11 @@ pub enum Created {
     Exists,
 }
 
-/// An object in a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Key below the location's prefix.
-    pub key: String,
-    /// Bytes.
-    pub size: u64,
-    /// When it was written, by the store's clock.
-    pub last_modified: Timestamp,
-}
-
 /// A bucket and prefix that is open. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Location {
-    store: Arc<dyn ObjectStore>,
-    prefix: String,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) prefix: String,
     place: Arc<str>,
     read_only: bool,
     clock: Option<Arc<StoreClock>>,
@@ -88,7 +77,7 @@ impl Location {
 
     /// The same location, forbidding to write, for tests.
     #[cfg(test)]
-    pub(crate) fn as_read_only(mut self) -> Self {
+    pub(crate) fn into_read_only(mut self) -> Self {
         self.read_only = true;
         self
     }
@@ -185,9 +174,8 @@ impl Location {
         self.writable(key)?;
         let path = self.path(key)?;
         let options = PutOptions::from(PutMode::Create);
-        let error = match self.store.put_opts(&path, bytes.into(), options).await {
-            Ok(_) => return Ok(Created::Created),
-            Err(error) => error,
+        let Err(error) = self.store.put_opts(&path, bytes.into(), options).await else {
+            return Ok(Created::Created);
         };
         let fault = Fault::of(&error);
         if fault.is_taken() {
@@ -203,13 +191,9 @@ impl Location {
         bytes: Bytes,
     ) -> Result<Created, StorageError> {
         let options = PutOptions::from(PutMode::Create);
-        let error = match self
-            .store
-            .put_opts(path, bytes.clone().into(), options)
-            .await
-        {
-            Ok(_) => return Ok(Created::Created),
-            Err(error) => error,
+        let put = self.store.put_opts(path, bytes.clone().into(), options);
+        let Err(error) = put.await else {
+            return Ok(Created::Created);
         };
         let fault = Fault::of(&error);
         let what = format!("writing {key}");
@@ -286,80 +270,6 @@ impl Location {
         .await
     }
 
-    /// All objects below `dir` whose keys sort after `after`, in no order that can be relied on.
-    /// `dir` is `lifeboat/v1` or a key, without a slash at its end. Objects whose keys Lifeboat
-    /// would never write are left out.
-    pub fn list(
-        &self,
-        dir: &str,
-        after: Option<&str>,
-    ) -> Result<BoxStream<'static, Result<Entry, StorageError>>, StorageError> {
-        check_dir(dir)?;
-        let path = join(&self.prefix, dir)?;
-        let found = match after {
-            Some(after) => self.store.list_with_offset(Some(&path), &self.path(after)?),
-            None => self.store.list(Some(&path)),
-        };
-        let location = self.clone();
-        let what = format!("listing {dir}");
-        Ok(found
-            .filter_map(move |item| {
-                let entry = match item {
-                    Ok(meta) => location.entry(meta).map(Ok),
-                    Err(error) => Some(Err(location.explain(&error, &what))),
-                };
-                std::future::ready(entry)
-            })
-            .boxed())
-    }
-
-    /// As [`Self::list`], sorted by key; more than `limit` objects are an error, not a cut.
-    pub async fn list_sorted(
-        &self,
-        dir: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>, StorageError> {
-        let mut entries = self
-            .retry(|| async {
-                let all: Vec<Entry> = self.list(dir, after)?.take(limit + 1).try_collect().await?;
-                Ok(all)
-            })
-            .await?;
-        if entries.len() > limit {
-            return Err(StorageError::lasting(
-                Reason::StoreError,
-                format!("{dir} holds more than {limit} objects; keep fewer backups"),
-            ));
-        }
-        entries.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(entries)
-    }
-
-    /// Names of the directories just below `dir`, sorted.
-    pub async fn list_dirs(&self, dir: &str) -> Result<Vec<String>, StorageError> {
-        check_dir(dir)?;
-        let path = join(&self.prefix, dir)?;
-        let listed = self
-            .retry(|| async {
-                let listed = self.store.list_with_delimiter(Some(&path)).await;
-                listed.map_err(|error| self.explain(&error, &format!("listing {dir}")))
-            })
-            .await?;
-        let mut names: Vec<String> = listed
-            .common_prefixes
-            .iter()
-            .filter_map(|path| {
-                path.parts()
-                    .next_back()
-                    .map(|name| name.as_ref().to_owned())
-            })
-            .filter(|name| super::key::check_path(name).is_ok())
-            .collect();
-        names.sort();
-        Ok(names)
-    }
-
     /// A stream of an object's bytes from `offset` on, up to `end`, and the object's whole size.
     /// None where there is no such object. No retries: the caller resumes.
     pub(crate) async fn read(
@@ -410,7 +320,10 @@ impl Location {
     }
 
     /// Tries an operation again after a passing fault, with pauses that grow.
-    async fn retry<T, Fut>(&self, operation: impl FnMut() -> Fut) -> Result<T, StorageError>
+    pub(super) async fn retry<T, Fut>(
+        &self,
+        operation: impl FnMut() -> Fut,
+    ) -> Result<T, StorageError>
     where
         Fut: Future<Output = Result<T, StorageError>>,
     {
@@ -430,7 +343,7 @@ impl Location {
         Fault::of(error).explain(what, &self.place)
     }
 
-    fn path(&self, key: &str) -> Result<Path, StorageError> {
+    pub(super) fn path(&self, key: &str) -> Result<Path, StorageError> {
         check_key(key)?;
         join(&self.prefix, key)
     }
@@ -446,21 +359,6 @@ impl Location {
             ));
         }
         Ok(())
-    }
-
-    fn entry(&self, meta: ObjectMeta) -> Option<Entry> {
-        let full = meta.location.as_ref();
-        let key = if self.prefix.is_empty() {
-            full
-        } else {
-            full.strip_prefix(&self.prefix)?.strip_prefix('/')?
-        };
-        check_key(key).ok()?;
-        Some(Entry {
-            key: key.to_owned(),
-            size: meta.size,
-            last_modified: Timestamp::from_second(meta.last_modified.timestamp()).ok()?,
-        })
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod fault;
 mod http;
 mod key;
+mod listing;
 mod location;
 mod open;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use claims::{Claim, Claimant, Claimed, Verdict, ensure_claim, evaluate};
 pub use credentials::StorageCredentials;
 pub use error::StorageError;
 pub use key::{ROOT, check_key};
-pub use location::{Created, Entry, Location};
+pub use listing::Entry;
+pub use location::{Created, Location};
 pub use open::open;
 pub use validate::{Checked, validate};

@@ -96,7 +96,7 @@ async fn small_reads_are_bounded_and_tried_again() {
 #[tokio::test]
 async fn a_read_only_location_is_never_written() {
     let store = FailingStore::new(&[]);
-    let location = store.location().as_read_only();
+    let location = store.location().into_read_only();
     let refused = [
         location.put(KEY, "x".into()).await.unwrap_err(),
         location.put_create(KEY, vec![1]).await.unwrap_err(),
@@ -399,7 +399,7 @@ async fn validation_never_writes_to_a_read_only_location() {
             store.location().put(KEY, "x".into()).await.unwrap();
         }
         let store = store.with_script(&[]);
-        let checked = validate(&store.location().as_read_only(), &ME, now)
+        let checked = validate(&store.location().into_read_only(), &ME, now)
             .await
             .unwrap();
         assert_eq!(checked.claim, None);
@@ -413,7 +413,7 @@ async fn validation_never_writes_to_a_read_only_location() {
         ] {
             let failing = store.with_script(&[script]);
             assert!(
-                validate(&failing.location().as_read_only(), &ME, now)
+                validate(&failing.location().into_read_only(), &ME, now)
                     .await
                     .is_err()
             );

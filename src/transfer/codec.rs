@@ -279,7 +279,7 @@ mod tests {
     fn a_window_that_is_too_large_is_refused() {
         let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
         encoder.set_parameter(CParameter::WindowLog(27)).unwrap();
-        encoder.write_all(&vec![7; 64]).unwrap();
+        encoder.write_all(&[7; 64]).unwrap();
         encoder.flush().unwrap();
         encoder.write_all(&vec![7; 1 << 20]).unwrap();
         let stored = encoder.finish().unwrap();

@@ -117,7 +117,7 @@ impl PartWriter {
         let mut file = OpenFile {
             path,
             encoder: Encoder::new(self.format.compression.codec, self.format.compression.level)
-                .map_err(packing)?,
+                .map_err(|error| packing(&error))?,
             plain: Meter::default(),
             upload: FileUpload::new(self.location.clone(), key, self.budget.clone()),
         };
@@ -161,7 +161,7 @@ impl OpenFile {
     async fn write(&mut self, plain: &[u8]) -> Result<(), TransferError> {
         for step in plain.chunks(STEP) {
             self.plain.add(step);
-            let packed = self.encoder.pack(step).map_err(packing)?;
+            let packed = self.encoder.pack(step).map_err(|error| packing(&error))?;
             self.upload.push(packed).await?;
             tokio::task::consume_budget().await;
         }
@@ -169,7 +169,7 @@ impl OpenFile {
     }
 
     async fn finish(mut self) -> Result<PartFile, TransferError> {
-        let rest = self.encoder.finish().map_err(packing)?;
+        let rest = self.encoder.finish().map_err(|error| packing(&error))?;
         self.upload.push(&rest).await?;
         let (stored_size, stored_sha256) = self.upload.finish().await?;
         let (plain_size, plain_sha256) = self.plain.finish();
@@ -183,6 +183,6 @@ impl OpenFile {
     }
 }
 
-fn packing(error: std::io::Error) -> TransferError {
+fn packing(error: &std::io::Error) -> TransferError {
     TransferError::Internal(format!("packing failed: {error}"))
 }

@@ -218,19 +218,19 @@ async fn spoiled_files_are_told() {
 
 #[tokio::test]
 async fn a_manifest_that_lies_is_told_and_bombs_stay_shut() {
+    type Lie = fn(&mut PartFile);
     let location = Location::in_memory();
     let zeros = Bytes::from(vec![0; 3 << 20]);
     for codec in [Codec::Zstd, Codec::Gzip] {
         let files = write(&location, codec, &zeros).await;
-        type Lie = fn(&mut PartFile);
         let lies: [(&str, Lie); 6] = [
             ("unpacks to more", |f| f.plain_size = 1 << 20),
             ("instead of", |f| f.plain_size += 1),
             ("plain bytes have another", |f| {
-                f.plain_sha256 = "0".repeat(64)
+                f.plain_sha256 = "0".repeat(64);
             }),
             ("stored bytes have another", |f| {
-                f.stored_sha256 = "0".repeat(64)
+                f.stored_sha256 = "0".repeat(64);
             }),
             ("instead of", |f| f.stored_size += 1),
             ("instead of", |f| f.stored_size -= 1),
