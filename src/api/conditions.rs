@@ -164,6 +164,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Reads the word of a condition; nothing for a word that is not one of these.
+    pub fn parse(word: &str) -> Option<Self> {
+        use serde::de::IntoDeserializer;
+        use serde::de::value::{Error, StrDeserializer};
+        let word: StrDeserializer<'_, Error> = word.into_deserializer();
+        serde::Deserialize::deserialize(word).ok()
+    }
+
     /// The word as it stands in a condition.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -227,12 +227,18 @@ pub struct RestoreParameters {
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!self.drill || (self.conflictPolicy == 'Fail' && !has(self.confirm) && !has(self.remap) && !self.dryRun)").message("a drill writes only into names of its own and drops them at its end: remove conflictPolicy, confirm, remap and dryRun, or remove drill"))]
 pub struct RestoreSpec {
     /// What is restored.
     pub source: RestoreSource,
     /// Where to, and how.
     #[serde(flatten)]
     pub parameters: RestoreParameters,
+    /// True: prove that the backup can be restored, and leave nothing behind. It goes into databases
+    /// whose names get a prefix made from this Restore's uid; it is refused where one of them exists,
+    /// and they are dropped at the end.
+    #[serde(default)]
+    pub drill: bool,
     /// True ends the run; the Restore becomes Failed with the reason Cancelled.
     #[serde(default)]
     pub cancel: bool,
@@ -245,7 +251,7 @@ pub struct RestoreStatus {
     /// The generation that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Complete`, `Failed`, `Ready`, `Stalled`.
+    /// `Complete`, `Failed`, `Ready`, `Reconciling`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "text::conditions")]
     pub conditions: Vec<Condition>,

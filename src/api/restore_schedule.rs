@@ -119,7 +119,7 @@ pub struct RestoreScheduleStatus {
     /// The generation that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `InSync`, `RPOMet`, `RTOMet`, `Promoted`, `Stalled`.
+    /// `Ready`, `InSync`, `RPOMet`, `RTOMet`, `Promoted`, `Reconciling`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "text::conditions")]
     pub conditions: Vec<Condition>,
@@ -134,6 +134,10 @@ pub struct RestoreScheduleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub last_slot: Option<String>,
+    /// Digest of the target and the new names that it went into: where the spec names others, the standby starts over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub last_target: Option<String>,
     /// Its consistency time: the RPO is the time since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_consistency_time: Option<jiff::Timestamp>,
@@ -150,6 +154,13 @@ pub struct RestoreScheduleStatus {
     /// Replays that succeeded.
     #[serde(default)]
     pub replays: u64,
+    /// For a drill: digest of its timing; an edited schedule never fires for the past.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub timing_digest: Option<String>,
+    /// For a drill: since when that timing holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing_since: Option<jiff::Timestamp>,
     /// For a drill: the newest slot acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_slot_time: Option<jiff::Timestamp>,

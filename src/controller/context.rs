@@ -41,6 +41,8 @@ pub struct Context {
     pub client: Client,
     /// The cluster that this operator runs in.
     pub cluster: Cluster,
+    /// The controller's own namespace: leases of targets lie there.
+    pub namespace: String,
     /// Image of job pods: the controller's own.
     pub image: String,
     /// The clock.

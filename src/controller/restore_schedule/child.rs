@@ -1,24 +1,23 @@
-//! The Restores of a RestoreSchedule: how they are made, and what they tell.
-
-use std::collections::BTreeMap;
+//! The Restores of a RestoreSchedule: how they are made, and what they tell. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
+use sha2::{Digest, Sha256};
 
-use crate::api::conditions::types;
+use crate::api::conditions::{is_true, types};
 use crate::api::labels;
-use crate::api::restore::{ChainScope, ManifestSource, RestoreSource};
+use crate::api::restore::{
+    ChainScope, ConflictPolicy, ManifestSource, RestoreParameters, RestoreSource, Verify,
+};
 use crate::api::{Restore, RestoreSchedule, RestoreSpec, RestoreStatus};
-use crate::controller::restore::decide::has_ended;
+use crate::controller::restore::{has_ended, normalised};
+use crate::manifest::Chain;
 use crate::manifest::chain::Head;
 use crate::schedule::{bounded_name, slot_name};
 
-/// How much of a chain a Restore brings.
-pub(super) use crate::api::restore::ChainScope as Scope;
-
 /// A Restore of a schedule.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Child<'a>(pub(super) &'a Restore);
 
 impl<'a> Child<'a> {
@@ -26,12 +25,17 @@ impl<'a> Child<'a> {
         self.0.name_any()
     }
 
-    pub(super) fn uid(&self) -> String {
-        self.0.uid().unwrap_or_default()
-    }
-
     pub(super) fn has_ended(&self) -> bool {
         has_ended(self.0)
+    }
+
+    pub(super) fn created(&self) -> Option<Timestamp> {
+        self.0.creation_timestamp().map(|time| time.0)
+    }
+
+    /// Where it writes.
+    pub(super) fn place(&self) -> String {
+        place(&self.0.spec.parameters)
     }
 
     /// The slot that it replays.
@@ -39,10 +43,16 @@ impl<'a> Child<'a> {
         self.0.annotations().get(labels::SLOT).map(String::as_str)
     }
 
+    /// Which attempt at its slot it is, counted from 1.
+    pub(super) fn attempt(&self) -> u32 {
+        let label = self.0.labels().get(labels::ATTEMPT);
+        label.and_then(|label| label.parse().ok()).unwrap_or(1)
+    }
+
     /// Its status, where it is Complete.
     pub(super) fn success(&self) -> Option<&'a RestoreStatus> {
         let status = self.0.status.as_ref()?;
-        crate::api::conditions::is_true(&status.conditions, types::COMPLETE).then_some(status)
+        is_true(&status.conditions, types::COMPLETE).then_some(status)
     }
 
     /// Reason and message, where it is Failed.
@@ -60,14 +70,28 @@ impl<'a> Child<'a> {
     }
 }
 
-/// The Restore of one backup. `attempt` counts earlier ones of the same backup.
-pub(super) fn of_backup(schedule: &RestoreSchedule, head: &Head, scope: ChainScope, attempt: usize) -> Restore {
-    let name = schedule.name_any();
-    let name = if attempt == 0 {
-        format!("{name}-{}", head.slot)
-    } else {
-        format!("{name}-{}-{}", head.slot, attempt + 1)
-    };
+/// Stands for where a Restore writes: the target and the new names.
+pub(super) fn place(parameters: &RestoreParameters) -> String {
+    let target = normalised(&parameters.target).unwrap_or_default();
+    let mut hash = Sha256::new();
+    hash.update(target.as_bytes());
+    for remap in &parameters.remap {
+        // Lengths, so that no two lists of names read the same.
+        for name in [&remap.from, &remap.to] {
+            hash.update(name.len().to_be_bytes());
+            hash.update(name.as_bytes());
+        }
+    }
+    hex::encode(&hash.finalize()[..8])
+}
+
+/// The Restore of one backup; `attempt` counts from 1.
+pub(super) fn of_backup(
+    schedule: &RestoreSchedule,
+    head: &Head,
+    scope: ChainScope,
+    attempt: u32,
+) -> Restore {
     let source = RestoreSource {
         manifest: Some(ManifestSource {
             storage: schedule.spec.source.storage.clone(),
@@ -77,41 +101,86 @@ pub(super) fn of_backup(schedule: &RestoreSchedule, head: &Head, scope: ChainSco
         }),
         ..RestoreSource::default()
     };
-    make(schedule, &name, &head.slot, source, false)
+    let mut spec = RestoreSpec {
+        source,
+        parameters: schedule.spec.template.spec.clone(),
+        ..RestoreSpec::default()
+    };
+    if scope == ChainScope::Window || head.chain != Chain::Full {
+        fit_to_window(&mut spec.parameters, scope);
+    }
+    make(schedule, &head.slot, attempt, spec)
+}
+
+/// A window goes on top of what is there: dropping that would leave the window alone. And that
+/// nothing else is there can only be said of a full backup.
+fn fit_to_window(parameters: &mut RestoreParameters, scope: ChainScope) {
+    if scope == ChainScope::Window && parameters.conflict_policy == ConflictPolicy::Replace {
+        parameters.conflict_policy = ConflictPolicy::Overwrite;
+    }
+    if parameters.verify == Verify::Equal {
+        parameters.verify = Verify::Contains;
+    }
 }
 
 /// The Restore of a drill's slot: the newest backup, into names of the drill's own.
 pub(super) fn of_drill(schedule: &RestoreSchedule, slot: Timestamp) -> Restore {
-    let slot = slot_name(slot);
-    let source = RestoreSource {
-        latest: Some(schedule.spec.source.clone()),
-        ..RestoreSource::default()
+    let spec = RestoreSpec {
+        source: RestoreSource {
+            latest: Some(schedule.spec.source.clone()),
+            ..RestoreSource::default()
+        },
+        parameters: schedule.spec.template.spec.clone(),
+        drill: true,
+        cancel: false,
     };
-    make(schedule, &format!("{}-{slot}", schedule.name_any()), &slot, source, true)
+    make(schedule, &slot_name(slot), 1, spec)
 }
 
-fn make(schedule: &RestoreSchedule, name: &str, slot: &str, source: RestoreSource, drill: bool) -> Restore {
-    let meta = schedule.spec.template.metadata.clone().unwrap_or_default();
-    let mut set: BTreeMap<String, String> = meta.labels.unwrap_or_default();
-    set.insert(labels::RESTORE_SCHEDULE.to_owned(), schedule.name_any());
-    set.insert(labels::SCHEDULE_UID.to_owned(), schedule.uid().unwrap_or_default());
-    set.insert(labels::MANAGED_BY.to_owned(), "lifeboat".to_owned());
-    let mut annotations: BTreeMap<String, String> = meta.annotations.unwrap_or_default();
+fn make(schedule: &RestoreSchedule, slot: &str, attempt: u32, spec: RestoreSpec) -> Restore {
+    let name = schedule.name_any();
+    let suffix = match attempt {
+        1 => slot.to_owned(),
+        _ => format!("{slot}-{attempt}"),
+    };
+    let template = schedule.spec.template.metadata.clone().unwrap_or_default();
+    let mut set = template.labels.unwrap_or_default();
+    set.extend([
+        (labels::MANAGED_BY.to_owned(), "lifeboat".to_owned()),
+        (
+            labels::SCHEDULE_UID.to_owned(),
+            schedule.uid().unwrap_or_default(),
+        ),
+        (labels::ATTEMPT.to_owned(), attempt.to_string()),
+        (labels::RESTORE_SCHEDULE.to_owned(), name.clone()),
+    ]);
+    let mut annotations = template.annotations.unwrap_or_default();
     annotations.insert(labels::SLOT.to_owned(), slot.to_owned());
     Restore {
         metadata: ObjectMeta {
-            name: Some(bounded_name(name)),
+            name: Some(bounded_name(&name, &suffix)),
             namespace: schedule.namespace(),
             labels: Some(set),
             annotations: Some(annotations),
             ..ObjectMeta::default()
         },
-        spec: RestoreSpec {
-            source,
-            parameters: schedule.spec.template.spec.clone(),
-            drill,
-            cancel: false,
-        },
+        spec,
         status: None,
     }
+}
+
+/// Says what tells a Restore that is there from the one that is wanted under its name.
+pub(super) fn check(found: &Restore, wanted: &Restore) -> Result<(), String> {
+    for label in [labels::RESTORE_SCHEDULE, labels::SCHEDULE_UID] {
+        if found.labels().get(label) != wanted.labels().get(label) {
+            return Err(format!("its label {label} is another"));
+        }
+    }
+    if found.spec.source != wanted.spec.source || found.spec.drill != wanted.spec.drill {
+        return Err("it restores something else".to_owned());
+    }
+    if found.spec.parameters.target != wanted.spec.parameters.target {
+        return Err("it restores into another target".to_owned());
+    }
+    Ok(())
 }

@@ -2,221 +2,213 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use kube::ResourceExt;
 
-use super::child::{self, Child};
-use crate::api::common::Span;
+use super::child;
+use super::state::{Bucket, Observed, Plan};
+use super::status;
 use crate::api::conditions::{self, Reason, State, types};
+use crate::api::restore::ChainScope;
 use crate::api::restore_schedule::Mode;
-use crate::api::{Restore, RestoreSchedule, RestoreScheduleStatus};
+use crate::controller::events::Note;
+use crate::controller::restore::{Problem, TargetLease};
+use crate::controller::time::{after, until};
+use crate::manifest::Chain;
 use crate::manifest::chain::{Head, Next};
 use crate::schedule::{self, Schedule, ScheduleInput};
 
-/// How often the bucket is asked for new backups.
+/// How often the bucket is asked for new backups, and a promotion looks at the last import.
 const POLL: Duration = Duration::from_secs(5);
-/// The longest wait before a backup that failed to be replayed is tried again.
-const MAX_BACKOFF: Duration = Duration::from_secs(600);
-/// The wait after the first failure.
+/// How soon a Restore that was refused is tried again.
+const REFUSED: Duration = Duration::from_secs(60);
+/// The wait after the first failed Restore; doubled with each further one.
 const MIN_BACKOFF: Duration = Duration::from_secs(15);
+/// The longest wait.
+const MAX_BACKOFF: Duration = Duration::from_secs(600);
 /// Ended Restores that are kept where the spec does not say.
 const HISTORY: usize = 20;
-
-/// What was seen.
-#[derive(Clone, Debug)]
-pub struct Observed {
-    /// The RestoreSchedule.
-    pub schedule: RestoreSchedule,
-    /// Its Restores, oldest first.
-    pub restores: Vec<Restore>,
-    /// What the bucket holds, or what stands in the way.
-    pub bucket: Result<Bucket, Blocked>,
-}
-
-/// What the bucket holds of the line.
-#[derive(Clone, Debug)]
-pub struct Bucket {
-    /// The newest backup, if there is one.
-    pub newest: Option<Head>,
-    /// What to replay next.
-    pub next: Next,
-}
-
-/// What stands in the way, for now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocked {
-    /// The reason.
-    pub reason: Reason,
-    /// What to do.
-    pub message: String,
-}
-
-/// What to do.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    /// A Restore to make, before the status is written.
-    pub create: Option<Box<Restore>>,
-    /// Ended Restores that are not kept, by name and uid.
-    pub delete: Vec<(String, String)>,
-    /// The status to write.
-    pub status: RestoreScheduleStatus,
-    /// When to look again.
-    pub requeue: Option<Duration>,
-    /// An event to tell, where the state changed.
-    pub event: Option<(Reason, String)>,
-}
+/// Failures in a row that are kept whatever the spec says: the wait is told by their number.
+const KEPT_FAILURES: usize = 8;
 
 /// Decides.
-pub fn decide(observed: &Observed, now: Timestamp) -> Plan {
-    let schedule = &observed.schedule;
-    let mut step = Step {
-        observed,
-        now,
-        plan: Plan {
-            create: None,
-            delete: Vec::new(),
-            status: schedule.status.clone().unwrap_or_default(),
-            requeue: None,
-            event: None,
-        },
-    };
-    step.plan.status.observed_generation = schedule.metadata.generation;
-    step.fold_ended();
-    if schedule.spec.promoted || step.plan.status.promotion_requested_time.is_some() {
+pub(super) fn decide(seen: &Observed, now: Timestamp) -> Plan {
+    let mut step = Step::new(seen, now);
+    status::fold_ended(seen, &mut step.plan.status);
+    if seen.is_promoted() {
         step.promote();
     } else {
-        match schedule.spec.mode {
+        match seen.schedule.spec.mode {
             Mode::Continuous => step.replay(),
             Mode::Drill => step.drill(),
         }
-        let promoted = (State::False, Reason::NothingYet, "the standby follows the primary");
-        step.set(types::PROMOTED, promoted.0, promoted.1, promoted.2);
+        step.set(
+            types::PROMOTED,
+            State::False,
+            Reason::NothingYet,
+            "the standby is not promoted",
+        );
+        step.objectives();
     }
-    step.objectives();
     step.prune_history();
     step.plan
 }
 
+/// The API server took no Restore.
+pub(super) fn restore_refused(seen: &Observed, message: &str, now: Timestamp) -> Plan {
+    let mut step = Step::new(seen, now);
+    status::fold_ended(seen, &mut step.plan.status);
+    step.stalled(
+        Reason::InvalidSpec,
+        &format!("the Restore was refused: {message}; change spec.template"),
+    );
+    step.plan.requeue = Some(REFUSED);
+    step.plan
+}
+
 struct Step<'a> {
-    observed: &'a Observed,
+    seen: &'a Observed,
     now: Timestamp,
     plan: Plan,
 }
 
-impl Step<'_> {
-    fn children(&self) -> impl DoubleEndedIterator<Item = Child<'_>> {
-        self.observed.restores.iter().map(Child)
-    }
-
-    /// Takes over what ended Restores proved, each once: they are told apart by their slot.
-    fn fold_ended(&mut self) {
-        let mut status = self.plan.status.clone();
-        for child in self.observed.restores.iter().map(Child) {
-            let (Some(result), Some(slot)) = (child.success(), child.slot()) else {
-                continue;
-            };
-            if status.last_slot.as_deref().is_some_and(|last| last >= slot) {
-                continue;
-            }
-            status.last_slot = Some(slot.to_owned());
-            status.last_manifest = result.manifests.last().cloned();
-            status.last_consistency_time = result.consistency_time;
-            status.last_replay_time = result.completion_time;
-            status.last_rto_seconds = result.rto_seconds;
-            status.replays += 1;
+impl<'a> Step<'a> {
+    fn new(seen: &'a Observed, now: Timestamp) -> Self {
+        let mut status = seen.schedule.status.clone().unwrap_or_default();
+        status.observed_generation = seen.schedule.metadata.generation;
+        Self {
+            seen,
+            now,
+            plan: Plan {
+                create: None,
+                status,
+                delete: Vec::new(),
+                note: None,
+                requeue: None,
+            },
         }
-        status.active = self.children().rfind(|c| !c.has_ended()).map(|c| c.name());
-        self.plan.status = status;
     }
 
     /// The fence: nothing new is made, and it is closed once every import is known to be over. A
-    /// Restore ends only then, so it is enough that none is under way.
+    /// Restore ends only then; a Restore that was deleted while it ran leaves its lease.
     fn promote(&mut self) {
-        let now = self.now;
+        let (seen, now) = (self.seen, self.now);
         self.plan.status.promotion_requested_time.get_or_insert(now);
-        let active: Vec<String> = self.children().filter(|c| !c.has_ended()).map(|c| c.name()).collect();
-        if active.is_empty() {
+        let mut waits_for: Vec<String> = seen
+            .children()
+            .filter(|child| !child.has_ended())
+            .map(|child| child.name())
+            .collect();
+        if let TargetLease::Busy { holder, until } = &seen.target
+            && waits_for.is_empty()
+        {
+            waits_for.push(format!(
+                "{holder}, which works on the target until {until:.0} at the latest"
+            ));
+        }
+        // Closed once, closed for good: what a person restores later opens nothing.
+        if waits_for.is_empty() || self.plan.status.promoted_time.is_some() {
+            let message = "the standby is fenced for good; no replay will touch it. To fail back, create a RestoreSchedule in the other direction";
             if self.plan.status.promoted_time.is_none() {
                 self.plan.status.promoted_time = Some(now);
-                self.plan.event = Some((Reason::Promoted, "the standby is fenced for good; no replay will touch it".to_owned()));
+                self.plan.note = Some(Note::normal(Reason::Promoted, "Promote", message));
             }
-            let message = "the standby is fenced for good; no replay will touch it. To fail back, create a RestoreSchedule in the other direction";
             self.set(types::PROMOTED, State::True, Reason::Promoted, message);
-            self.set(types::READY, State::True, Reason::Promoted, message);
-            conditions::remove(&mut self.plan.status.conditions, types::RECONCILING);
-            conditions::remove(&mut self.plan.status.conditions, types::STALLED);
-            self.set(types::IN_SYNC, State::Unknown, Reason::Promoted, "the standby no longer follows the primary");
-        } else {
-            let message = format!("waits for {} to be over", active.join(", "));
-            self.set(types::PROMOTED, State::False, Reason::Fencing, &message);
-            self.set(types::READY, State::False, Reason::Fencing, &message);
-            self.set(types::RECONCILING, State::True, Reason::Fencing, &message);
-            self.plan.requeue = Some(POLL);
+            self.ready(Reason::Promoted, message);
+            let over = "the standby no longer follows the primary";
+            for type_ in [types::IN_SYNC, types::RPO_MET, types::RTO_MET] {
+                self.set(type_, State::Unknown, Reason::Promoted, over);
+            }
+            return;
         }
+        let message = format!("waits for {} to be over", waits_for.join(", "));
+        self.set(types::PROMOTED, State::False, Reason::Fencing, &message);
+        self.not_ready(Reason::Fencing, &message);
+        self.plan.requeue = Some(POLL);
+        self.objectives();
     }
 
     fn replay(&mut self) {
+        let seen = self.seen;
         self.plan.requeue = Some(POLL);
-        let bucket = match &self.observed.bucket {
-            Ok(bucket) => bucket.clone(),
-            Err(blocked) => {
-                self.not_ready(blocked.reason, &blocked.message.clone());
-                self.set(types::IN_SYNC, State::Unknown, blocked.reason, &blocked.message);
+        let (newer, next) = match &seen.bucket {
+            Bucket::Read { newer, next } => (newer, next),
+            Bucket::Blocked(problem) => {
+                self.not_ready(problem.reason, &problem.message);
+                let (reason, message) = (problem.reason, &problem.message);
+                self.set(types::IN_SYNC, State::Unknown, reason, message);
                 return;
             }
+            Bucket::NotLooked => return,
         };
-        self.plan.status.newest_slot = bucket.newest.as_ref().map(|head| head.slot.clone());
-        self.in_sync();
-        if self.plan.status.active.is_some() {
-            self.ready_unless_failing();
-            return;
+        if newer.is_some() {
+            self.plan.status.newest_slot.clone_from(newer);
         }
-        let head = match bucket.next {
-            Next::UpToDate => {
-                self.ready_unless_failing();
-                return;
+        self.in_sync(newer.as_deref());
+        let problem = match next {
+            None | Some(Next::UpToDate) => None,
+            Some(Next::Broken(problem)) => Some(problem.to_string()),
+            Some(Next::Window(head)) => {
+                self.attempt(head, ChainScope::Window);
+                None
             }
-            Next::Broken(problem) => {
-                self.not_ready(Reason::ChainBroken, &problem.to_string());
-                return;
+            Some(Next::Full(head)) => {
+                self.attempt(head, ChainScope::Chain);
+                None
             }
-            Next::Window(head) => Some((head, child::Scope::Window)),
-            Next::Full(head) => Some((head, child::Scope::Chain)),
-            Next::Reseed(set) => set.into_iter().next_back().map(|head| (head, child::Scope::Chain)),
+            Some(Next::Reseed(set)) => {
+                if let Some(head) = set.last() {
+                    self.attempt(head, ChainScope::Chain);
+                }
+                None
+            }
         };
-        let Some((head, scope)) = head else {
-            self.not_ready(Reason::NothingYet, "no backup is in the bucket yet");
-            return;
-        };
-        if self.observed.schedule.spec.suspend {
-            self.set(types::READY, State::True, Reason::Suspended, "suspended: new backups are not replayed");
-            return;
+        match problem {
+            Some(problem) => self.not_ready(Reason::ChainBroken, &problem),
+            None => self.ready_unless_failing(),
         }
-        self.next_attempt(&head, scope);
     }
 
-    /// Makes the Restore of a backup; after a failure only when its wait is over, under a new name.
-    fn next_attempt(&mut self, head: &Head, scope: child::Scope) {
-        let failures = self.children().rev().take_while(|c| c.failure().is_some()).count();
-        let last_failure = self.children().next_back().and_then(|c| c.ended_at()).filter(|_| failures > 0);
-        // A failed window may have been applied in part; the whole chain brings it right.
-        let scope = if failures > 0 { child::Scope::Chain } else { scope };
-        if let Some(ended) = last_failure {
-            let due = later(ended, backoff(failures));
+    /// Makes the Restore of a backup; after a failure when its wait is over, under a new name.
+    fn attempt(&mut self, head: &Head, scope: ChainScope) {
+        let seen = self.seen;
+        if self.plan.status.active.is_some() || seen.schedule.spec.suspend {
+            return;
+        }
+        let failures = seen.failures();
+        if let Some(ended) = failures.last.and_then(|child| child.ended_at()) {
+            let due = after(ended, backoff(failures.count));
             if due > self.now {
-                self.ready_unless_failing();
-                self.plan.requeue = Some(until(self.now, due));
+                self.plan.requeue = Some(until(due, self.now).min(POLL));
                 return;
             }
         }
-        let attempt = self.children().filter(|c| c.slot() == Some(head.slot.as_str())).count();
-        let restore = child::of_backup(&self.observed.schedule, head, scope, attempt);
+        let tried = seen
+            .children()
+            .filter(|child| child.slot() == Some(&head.slot))
+            .map(|child| child.attempt())
+            .max()
+            .unwrap_or(0);
+        let restore = child::of_backup(&seen.schedule, head, scope, tried + 1);
+        let follows = scope == ChainScope::Window || head.chain == Chain::Full;
+        if !follows && self.plan.status.last_slot.is_some() {
+            self.plan.note = Some(Note::warning(
+                Reason::ChainBroken,
+                "Replay",
+                format!(
+                    "the standby can't go on from what it holds; it starts over with the chain up to {}",
+                    head.slot
+                ),
+            ));
+        }
         self.plan.status.active = restore.metadata.name.clone();
         self.plan.create = Some(Box::new(restore));
-        self.ready_unless_failing();
     }
 
     fn drill(&mut self) {
-        let spec = &self.observed.schedule.spec;
+        let (seen, now) = (self.seen, self.now);
+        let spec = &seen.schedule.spec;
+        conditions::remove(&mut self.plan.status.conditions, types::IN_SYNC);
         let parsed = Schedule::parse(
             spec.cron.as_deref(),
             spec.every.as_ref().map(|every| every.0.as_str()),
@@ -225,139 +217,179 @@ impl Step<'_> {
         let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(error) => {
-                self.stalled(error.reason(), &error.to_string());
+                let reason = Reason::parse(error.reason()).unwrap_or(Reason::InvalidSpec);
+                self.stalled(reason, &error.to_string());
                 return;
             }
         };
-        let created = self.observed.schedule.metadata.creation_timestamp.as_ref().map_or(self.now, |time| time.0);
+        let since = self.holds_since(&parsed.digest());
         let due = schedule::decide(&ScheduleInput {
             schedule: &parsed,
-            now: self.now,
+            now,
             last_slot: self.plan.status.last_slot_time,
-            effective_since: created,
+            effective_since: since,
             jitter: Duration::ZERO,
             jitter_key: "",
             starting_deadline: None,
             suspend: spec.suspend,
         });
         self.plan.status.next_slot_time = due.next_slot;
-        self.plan.requeue = due.next.map(|next| until(self.now, next));
+        self.plan.requeue = due.next.map(|next| until(next, now));
         self.ready_unless_failing();
         let Some(slot) = due.run else { return };
         if self.plan.status.active.is_some() {
+            // One drill at a time: this slot's begins when the one before is over.
             self.plan.requeue = Some(POLL);
             return;
         }
-        let restore = child::of_drill(&self.observed.schedule, slot.slot);
+        let restore = child::of_drill(&seen.schedule, slot.slot);
         self.plan.status.active = restore.metadata.name.clone();
         self.plan.create = Some(Box::new(restore));
         self.plan.status.last_slot_time = due.settled;
     }
 
-    fn in_sync(&mut self) {
-        let status = &self.plan.status;
-        let verdict = match (&status.newest_slot, &status.last_slot) {
-            (None, _) => (State::Unknown, Reason::NothingYet, "no backup is in the bucket yet".to_owned()),
-            (Some(newest), Some(last)) if last >= newest => (
+    /// Since when the timing holds as it is: the schedule's creation, the last change of its
+    /// timing, or the end of its suspension.
+    fn holds_since(&mut self, digest: &str) -> Timestamp {
+        let created = self.seen.schedule.creation_timestamp();
+        let status = &mut self.plan.status;
+        if self.seen.schedule.spec.suspend {
+            status.timing_digest = None;
+            status.timing_since = None;
+            return self.now;
+        }
+        let known = status.timing_digest.as_deref();
+        let since = match (known, status.timing_since) {
+            (Some(known), Some(since)) if known == digest => since,
+            (None, None) if status.last_slot_time.is_none() && status.conditions.is_empty() => {
+                created.map_or(self.now, |time| time.0)
+            }
+            _ => self.now,
+        };
+        status.timing_digest = Some(digest.to_owned());
+        status.timing_since = Some(since);
+        since
+    }
+
+    fn in_sync(&mut self, newer: Option<&str>) {
+        let last = self.plan.status.last_slot.clone();
+        let (state, reason, message) = match (newer, last) {
+            (Some(newer), _) => (
+                State::False,
+                Reason::ReplayPending,
+                format!("the backup {newer} is not in the standby yet"),
+            ),
+            (None, Some(last)) => (
                 State::True,
                 Reason::Succeeded,
-                format!("the newest backup in the bucket, {newest}, is in the standby"),
+                format!("the newest backup, {last}, is in the standby"),
             ),
-            (Some(newest), _) => (State::False, Reason::ReplayPending, format!("the backup {newest} is not in the standby yet")),
+            (None, None) => (State::Unknown, Reason::NothingYet, NO_BACKUP.to_owned()),
         };
-        self.set(types::IN_SYNC, verdict.0, verdict.1, &verdict.2);
+        self.set(types::IN_SYNC, state, reason, &message);
     }
 
     /// Ready as long as the newest Restore did not fail.
     fn ready_unless_failing(&mut self) {
-        let failure = self
-            .children()
-            .rfind(Child::has_ended)
-            .and_then(|c| c.failure().map(|(reason, message)| (c.name(), reason.to_owned(), message.to_owned())));
-        match failure {
-            Some((name, reason, message)) => {
-                let reason = Reason::parse(&reason).unwrap_or(Reason::InternalError);
-                self.not_ready(reason, &format!("{name} failed: {message}"));
-            }
-            None => {
-                self.set(types::READY, State::True, Reason::Succeeded, "new backups are replayed as they come");
-                conditions::remove(&mut self.plan.status.conditions, types::RECONCILING);
-                conditions::remove(&mut self.plan.status.conditions, types::STALLED);
-            }
+        let seen = self.seen;
+        let failure = seen.failures().last.and_then(|child| {
+            let (reason, message) = child.failure()?;
+            let reason = Reason::parse(reason).unwrap_or(Reason::InternalError);
+            Some((reason, format!("{} failed: {message}", child.name())))
+        });
+        if let Some((reason, message)) = failure {
+            self.not_ready(reason, &message);
+            return;
         }
+        if seen.schedule.spec.suspend {
+            self.ready(Reason::Suspended, "suspended: nothing new is restored");
+            return;
+        }
+        if seen.schedule.spec.mode == Mode::Drill {
+            self.ready(Reason::Succeeded, "drills are made at their times");
+            return;
+        }
+        match (&self.plan.status.last_slot, &self.plan.status.active) {
+            (Some(_), _) => self.ready(Reason::Succeeded, "new backups are replayed as they come"),
+            (None, Some(_)) => {
+                self.not_ready(Reason::Running, "the first backup is being restored");
+            }
+            (None, None) => self.not_ready(Reason::NothingYet, NO_BACKUP),
+        }
+    }
+
+    /// RPO and RTO against what was promised; the RPO is looked at again when it will be missed.
+    fn objectives(&mut self) {
+        let missed_at = status::judge_objectives(self.seen, &mut self.plan.status, self.now);
+        if let Some(missed_at) = missed_at {
+            let left = until(missed_at, self.now);
+            self.plan.requeue = Some(self.plan.requeue.map_or(left, |wait| wait.min(left)));
+        }
+    }
+
+    /// Ended Restores beyond the limit, the oldest first. The one that the standby's state comes
+    /// from stays, and so do as many failures as the next wait is told by.
+    fn prune_history(&mut self) {
+        let limit = self.seen.schedule.spec.history_limit;
+        let limit = limit.map_or(HISTORY, |limit| usize::try_from(limit).unwrap_or(HISTORY));
+        let keep = limit.max(self.seen.failures().count.min(KEPT_FAILURES));
+        let last_slot = self.plan.status.last_slot.as_deref();
+        let ended: Vec<_> = self
+            .seen
+            .children()
+            .filter(child::Child::has_ended)
+            .collect();
+        let surplus = ended.len().saturating_sub(keep);
+        self.plan.delete = ended
+            .into_iter()
+            .take(surplus)
+            .filter(|child| child.success().is_none() || child.slot() != last_slot)
+            .filter_map(|child| Some((child.name(), child.0.uid()?)))
+            .collect();
+    }
+
+    fn ready(&mut self, reason: Reason, message: &str) {
+        self.set(types::READY, State::True, reason, message);
+        self.remove(types::RECONCILING);
+        self.remove(types::STALLED);
     }
 
     /// It goes on trying.
     fn not_ready(&mut self, reason: Reason, message: &str) {
         self.set(types::READY, State::False, reason, message);
         self.set(types::RECONCILING, State::True, reason, message);
-        conditions::remove(&mut self.plan.status.conditions, types::STALLED);
+        self.remove(types::STALLED);
     }
 
     /// Only a person can help.
     fn stalled(&mut self, reason: Reason, message: &str) {
         self.set(types::READY, State::False, reason, message);
         self.set(types::STALLED, State::True, reason, message);
-        conditions::remove(&mut self.plan.status.conditions, types::RECONCILING);
+        self.remove(types::RECONCILING);
     }
 
-    /// RPO and RTO against what was promised, and when the RPO will be missed.
-    fn objectives(&mut self) {
-        let objectives = self.observed.schedule.spec.objectives.clone().unwrap_or_default();
-        let (rpo, rto) = (span(objectives.rpo.as_ref()), span(objectives.rto.as_ref()));
-        let verdict = match (rpo, self.plan.status.last_consistency_time) {
-            (None, _) => (State::Unknown, Reason::NoObjective, "set objectives.rpo to have it judged".to_owned()),
-            (Some(_), None) => (State::False, Reason::NothingYet, "nothing was replayed yet".to_owned()),
-            (Some(rpo), Some(consistent)) => {
-                let missed_at = later(consistent, rpo);
-                if missed_at > self.now {
-                    let left = until(self.now, missed_at);
-                    self.plan.requeue = Some(self.plan.requeue.map_or(left, |wait| wait.min(left)));
-                    (State::True, Reason::ObjectiveMet, format!("the standby is at most {} s behind", rpo.as_secs()))
-                } else {
-                    (State::False, Reason::ObjectiveMissed, format!("the standby has nothing newer than {consistent}; {} s were promised", rpo.as_secs()))
-                }
-            }
-        };
-        self.set(types::RPO_MET, verdict.0, verdict.1, &verdict.2);
-        let verdict = match (rto, self.plan.status.last_rto_seconds) {
-            (None, _) => (State::Unknown, Reason::NoObjective, "set objectives.rto to have it judged".to_owned()),
-            (Some(_), None) => (State::Unknown, Reason::NothingYet, "no restore was verified yet".to_owned()),
-            (Some(rto), Some(took)) if took <= rto.as_secs() => (State::True, Reason::ObjectiveMet, format!("the last restore took {took} s of {} s", rto.as_secs())),
-            (Some(rto), Some(took)) => (State::False, Reason::ObjectiveMissed, format!("the last restore took {took} s; {} s were promised", rto.as_secs())),
-        };
-        self.set(types::RTO_MET, verdict.0, verdict.1, &verdict.2);
-    }
-
-    fn prune_history(&mut self) {
-        let keep = self.observed.schedule.spec.history_limit.map_or(HISTORY, |limit| limit as usize);
-        let ended: Vec<Child<'_>> = self.observed.restores.iter().map(Child).filter(Child::has_ended).collect();
-        let surplus = ended.len().saturating_sub(keep);
-        self.plan.delete = ended[..surplus].iter().map(|c| (c.name(), c.uid())).collect();
+    fn remove(&mut self, type_: &str) {
+        conditions::remove(&mut self.plan.status.conditions, type_);
     }
 
     fn set(&mut self, type_: &str, state: State, reason: Reason, message: &str) {
-        let generation = self.observed.schedule.metadata.generation;
-        conditions::set(&mut self.plan.status.conditions, type_, state, reason, message, generation, self.now);
+        let word = Problem::new(reason, message);
+        status::set(
+            self.seen,
+            &mut self.plan.status,
+            type_,
+            state,
+            &word,
+            self.now,
+        );
     }
 }
 
-fn span(span: Option<&Span>) -> Option<Duration> {
-    span.and_then(|span| span.get().ok())
-}
+const NO_BACKUP: &str = "no backup of the line is in the bucket yet; check source.cluster, namespace and schedule if there should be one";
 
 fn backoff(failures: usize) -> Duration {
-    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
-    (MIN_BACKOFF * 2u32.pow(doublings)).min(MAX_BACKOFF)
-}
-
-fn until(now: Timestamp, then: Timestamp) -> Duration {
-    then.duration_since(now).try_into().unwrap_or(Duration::ZERO)
-}
-
-fn later(time: Timestamp, by: Duration) -> Timestamp {
-    SignedDuration::try_from(by)
-        .ok()
-        .and_then(|by| time.checked_add(by).ok())
-        .unwrap_or(Timestamp::MAX)
+    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+    MIN_BACKOFF
+        .saturating_mul(1 << doublings.min(10))
+        .min(MAX_BACKOFF)
 }

@@ -1,0 +1,127 @@
+//! Does what was decided, in an order that may be cut short anywhere.
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt};
+
+use super::lease::{self, Target};
+use super::state::{Observed, Plan, Start, TargetLease, has_ended};
+use crate::api::conditions::{self, types};
+use crate::api::{Restore, labels};
+use crate::controller::children::{self, check_label, check_owner, create_or_adopt, owned_by};
+use crate::controller::context::Context;
+use crate::controller::error::Error;
+use crate::controller::job_pod::{self, JobRequest};
+use crate::controller::status;
+
+/// How soon a target that was taken at the last moment is looked at again.
+const TAKEN: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Why a plan could not be carried out.
+pub(super) enum Stopped {
+    /// The API server refused the Job, and will again. The Restore is as it is now.
+    JobRefused(Box<Restore>, String),
+    /// Try again.
+    Error(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Does what was decided. The status goes before what is started, so that it is known of whatever
+/// happens next; and after what is given back, so that nothing is held for a Restore that ended.
+pub(super) async fn apply(
+    context: &Context,
+    seen: &Observed,
+    plan: Plan,
+) -> Result<Action, Stopped> {
+    let Plan {
+        release,
+        status: next,
+        start,
+        stop,
+        note,
+        requeue,
+    } = plan;
+    let namespace = seen
+        .restore
+        .namespace()
+        .ok_or(Error::Incomplete("namespace"))?;
+    let target = lease::normalised(&seen.restore.spec.parameters.target)
+        .map(|normalised| Target::new(context, normalised, &seen.restore));
+    if let Some(target) = target.as_ref().filter(|_| release) {
+        target.release().await?;
+    }
+    let api: Api<Restore> = Api::namespaced(context.client.clone(), &namespace);
+    let restore = status::replace(&api, &seen.restore, next).await?;
+    if has_ended(&restore) && !seen.has_ended() {
+        let complete = restore
+            .status
+            .as_ref()
+            .is_some_and(|status| conditions::is_true(&status.conditions, types::COMPLETE));
+        context.metrics.ended("Restore", complete);
+    }
+    if let Some(note) = note {
+        context.events.publish(&restore, note).await;
+    }
+    let jobs: Api<Job> = Api::namespaced(context.client.clone(), &namespace);
+    if let (Some(start), Some(target)) = (start, &target) {
+        let now = context.clock.now();
+        if !begin(context, &jobs, &restore, target, &start, now).await? {
+            return Ok(Action::requeue(TAKEN));
+        }
+    }
+    if let Some((name, uid)) = stop {
+        children::delete(&jobs, &name, &uid).await?;
+    }
+    Ok(requeue.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Takes the lease, then makes the Job. False where another Restore has the target.
+async fn begin(
+    context: &Context,
+    jobs: &Api<Job>,
+    restore: &Restore,
+    target: &Target,
+    start: &Start,
+    now: Timestamp,
+) -> Result<bool, Stopped> {
+    let Start {
+        attempt,
+        job_name,
+        order,
+        timeout,
+        not_after,
+    } = start;
+    let refused = |why: String| Stopped::JobRefused(Box::new(restore.clone()), why);
+    let job = job_pod::build(&JobRequest {
+        name: job_name.clone(),
+        namespace: &restore.namespace().unwrap_or_default(),
+        owner: owned_by(restore)?,
+        owner_label: labels::RESTORE,
+        attempt: *attempt,
+        order,
+        template: restore.spec.parameters.job.as_ref(),
+        image: &context.image,
+        timeout: *timeout,
+    })
+    .map_err(|error| refused(error.to_string()))?;
+    if target.take(*not_after, now).await? != TargetLease::Free {
+        return Ok(false);
+    }
+    let uid = restore.uid().unwrap_or_default();
+    let made = create_or_adopt(jobs, &job, |found| {
+        check_owner(found, &uid)?;
+        check_label(found, labels::ATTEMPT, &attempt.to_string())
+    })
+    .await;
+    match made {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_refusal() => Err(refused(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
