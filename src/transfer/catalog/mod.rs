@@ -9,6 +9,8 @@ mod lines;
 mod read;
 mod replay;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 pub use commit::{Committed, Voided, commit, void};
 pub use lines::lines;
