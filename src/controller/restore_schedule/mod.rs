@@ -43,3 +43,6 @@ pub async fn reconcile(namespace: &str, name: &str, context: &Context) -> Result
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+use super::*;
+
+#[test]
+fn the_job_is_known_before_it_is_deleted() {
+    let mut seen = with_run(RunState::Running);
+    seen.restore.spec.cancel = true;
+    let plan = decide(&seen, later(5));
+    assert_eq!(
+        plan.stop,
+        Some(("the-job".to_owned(), "job-uid".to_owned()))
+    );
+    assert!(plan.status.job.is_some());
+}
+
+#[test]
+fn an_attempt_is_made_again_with_the_same_orders() {
+    let first = decide(&seen(), at(CREATED));
+    let start = first.start.clone().unwrap();
+    assert_eq!((start.attempt, start.not_after), (1, later(720)));
+    assert_eq!(first.status.not_after, Some(later(720)));
+    let Order::Import(order) = &start.order else {
+        panic!("{:?}", start.order)
+    };
+    assert_eq!(order.manifests, [manifest()]);
+    assert_eq!(order.bounds.not_after, later(720));
+    assert_eq!(order.drill_prefix, None);
+
+    // The controller died after the status was written.
+    let mut again = seen();
+    again.restore.status = Some(first.status);
+    again.resolved = None;
+    let second = decide(&again, later(100));
+    assert_eq!(second.start.unwrap(), start);
+    assert_eq!(second.status.attempt, 1);
+}
+
+#[test]
+fn each_attempt_has_its_own_number_and_deadline() {
+    let mut seen = with_run(silent(true));
+    let mut now = later(40);
+    for (attempt, wait) in [(1, 30), (2, 60), (3, 120)] {
+        let plan = decide(&seen, now);
+        assert_eq!(plan.requeue, Some(Duration::from_secs(wait)));
+        assert_eq!(plan.status.attempt, attempt);
+        assert_eq!((&plan.status.job, plan.status.not_after), (&None, None));
+        now = now + jiff::SignedDuration::from_secs(wait.cast_signed());
+        let mut next = super::seen();
+        next.restore.status = Some(plan.status);
+        let plan = decide(&next, now);
+        assert_eq!(plan.start.as_ref().unwrap().attempt, attempt + 1);
+        assert_eq!(plan.status.next_attempt_time, None);
+        assert_eq!(
+            plan.status.not_after,
+            Some(now + jiff::SignedDuration::from_secs(720))
+        );
+        seen = with_run(silent(true));
+        seen.restore.status = Some(plan.status);
+    }
+    assert_eq!(verdict(&decide(&seen, now)).0, "failed");
+}
+
+#[test]
+fn a_refused_job_is_tried_again_and_then_fails() {
+    let mut seen = seen();
+    seen.restore.status = Some(decide(&seen, at(CREATED)).status);
+    let plan = job_refused(&seen, "exceeded quota", at(CREATED));
+    assert_eq!(verdict(&plan), ("retry", "JobRefused".to_owned()));
+    seen.restore.status.as_mut().unwrap().attempt = 4;
+    let plan = job_refused(&seen, "exceeded quota", at(CREATED));
+    assert_eq!(verdict(&plan), ("failed", "JobRefused".to_owned()));
+}

@@ -1,0 +1,77 @@
+use super::*;
+
+#[test]
+fn what_a_complete_restore_tells() {
+    let plan = decide(&with_run(imported()), later(300));
+    let status = plan.status;
+    assert_eq!(status.phase, Phase::Complete);
+    assert_eq!(status.consistency_time, Some(at("2026-11-20T09:59:00Z")));
+    assert_eq!(status.verified, Some(Verify::Contains));
+    // By the pod's word of when it was done, not by when the controller looked.
+    assert_eq!(status.rto_seconds, Some(30));
+    assert_eq!(status.expired_records, 2);
+    let names: Vec<_> = status.phases.iter().map(|phase| &*phase.name).collect();
+    assert_eq!(names, ["wait", "import"]);
+    assert_eq!(status.warnings, ["a word"]);
+
+    let mut dry = with_run(imported());
+    dry.restore.spec.parameters.dry_run = true;
+    let status = decide(&dry, later(300)).status;
+    assert_eq!(
+        (status.consistency_time, status.verified, status.rto_seconds),
+        (None, None, None)
+    );
+}
+
+#[test]
+fn an_ended_restore_is_left_alone() {
+    let done = decide(&with_run(imported()), later(300)).status;
+    let mut seen = with_run(RunState::Running);
+    seen.restore.status = Some(done.clone());
+    seen.restore.spec.cancel = true;
+    seen.restore.metadata.generation = Some(2);
+    let plan = decide(&seen, later(400));
+    assert_eq!(
+        (plan.start, plan.stop, plan.requeue, plan.release),
+        (None, None, None, false)
+    );
+    assert_eq!(plan.status.observed_generation, Some(2));
+    assert_eq!(plan.status.completion_time, done.completion_time);
+    assert!(crate::api::conditions::is_true(
+        &plan.status.conditions,
+        types::COMPLETE
+    ));
+}
+
+#[test]
+fn a_drill_has_names_of_its_own() {
+    let mut seen = seen();
+    seen.restore.spec.drill = true;
+    let storage = StorageLocationSpec::default();
+    let Order::Import(order) = order::import(&seen, &storage, &[manifest()], later(0)) else {
+        panic!("no import")
+    };
+    assert_eq!(
+        order.drill_prefix.as_deref(),
+        Some("lifeboat_drill_0a1b2c3d_")
+    );
+}
+
+#[test]
+fn one_target_has_one_name() {
+    for (url, name) in [
+        ("http://influxdb-b:8086", Some("influxdb/influxdb-b:8086")),
+        ("https://InfluxDB-B:8086/", Some("influxdb/influxdb-b:8086")),
+        (
+            "http://influxdb-b.:8086/path",
+            Some("influxdb/influxdb-b:8086"),
+        ),
+        ("http://influxdb-b", Some("influxdb/influxdb-b:80")),
+        ("https://influxdb-b", Some("influxdb/influxdb-b:443")),
+        ("http://[::1]:8086", Some("influxdb/[::1]:8086")),
+        ("influxdb-b:8086", None),
+        ("", None),
+    ] {
+        assert_eq!(lease::normalised(&target(url)).as_deref(), name, "{url}");
+    }
+}
