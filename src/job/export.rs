@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::again::try_again;
 use super::parallel::{self, Pool, width};
 use super::progress::CountedSink;
-use super::{JobError, Run, RunClock};
-use crate::api::common::Totals;
+use super::{JobError, Run, RunClock, claim};
+use crate::api::common::{Compression, Totals};
 use crate::api::engines::SourceSpec;
 use crate::api::order::ExportOrder;
 use crate::api::outcome::Exported;
-use crate::engine::{Engine, ExportPlan, ExportRequest, PartPlan};
+use crate::engine::{Engine, ExportPlan, ExportRequest, PartPlan, PartSummary};
 use crate::manifest::{
-    FORMAT_VERSION, IndexRef, Manifest, Part, SourceInfo, fit_warnings, part_stem,
+    FORMAT_VERSION, IndexRef, Manifest, Part, PartFile, SourceInfo, fit_warnings, part_stem,
 };
-use crate::storage::{Claimant, Claimed, Location, StorageError, ensure_claim};
+use crate::storage::Location;
 use crate::transfer::catalog::{self, Committed, Stored};
-use crate::transfer::{IndexWriter, PartFormat, PartWriter, TransferError, UploadBudget};
+use crate::transfer::{IndexWriter, PartFormat, PartWriter, Throttle, TransferError, UploadBudget};
 
 /// Exports what the order says into the location, or adopts the backup that the slot already has.
 pub(super) async fn export(
@@ -70,9 +71,8 @@ impl Export<'_> {
 
     async fn export(&self) -> Result<Exported, JobError> {
         let clock = &self.run.clock;
-        clock
-            .within(claim(self.location, self.order, clock.now()))
-            .await?;
+        let (identity, take_over) = (&self.order.identity, &self.order.storage.take_over_from);
+        claim::hold(&self.run, self.location, identity, take_over.as_deref()).await?;
         clock.within(self.engine.probe()).await?;
         let line = self.order.identity.line();
         let previous = clock
@@ -135,27 +135,19 @@ impl Export<'_> {
         }
         let throttle = parallel::throttle(&self.order.limits)?;
         for (number, part) in (1..).zip(&plan.parts) {
-            let format = PartFormat {
-                stem: part_stem(number),
-                extension: part.extension.clone(),
-                header: part.header.clone(),
-                compression: self.order.compression.clone(),
-                max_file_bytes: PartFormat::MAX_FILE_BYTES,
-            };
             let work = PartWork {
                 run: Arc::clone(&self.run),
                 clock: pool.clock().clone(),
                 engine: Arc::clone(&self.engine),
-                writer: PartWriter::create(
-                    self.location.clone(),
-                    &self.data_dir(),
-                    format,
-                    Arc::clone(budget),
-                    throttle.clone(),
-                ),
+                location: self.location.clone(),
+                data_dir: self.data_dir(),
+                compression: self.order.compression.clone(),
+                budget: Arc::clone(budget),
+                throttle: throttle.clone(),
+                number,
                 part: part.clone(),
             };
-            if let Some(done) = pool.spawn(Box::pin(write_part(work))).await? {
+            if let Some(done) = pool.spawn(Box::pin(work.write())).await? {
                 clock.within(index.push(&done)).await?;
             }
         }
@@ -201,58 +193,76 @@ impl Export<'_> {
     }
 }
 
-/// Nothing is written where another cluster holds the claim.
-async fn claim(
-    location: &Location,
-    order: &ExportOrder,
-    now: jiff::Timestamp,
-) -> Result<Claimed, StorageError> {
-    let claimant = Claimant {
-        cluster: &order.identity.cluster,
-        cluster_uid: &order.identity.cluster_uid,
-        take_over_from: order.storage.take_over_from.as_deref(),
-    };
-    ensure_claim(location, &claimant, now).await
-}
-
+/// What it takes to read one part and store it.
 struct PartWork {
     run: Arc<Run>,
     clock: RunClock,
     engine: Arc<dyn Engine>,
-    writer: PartWriter,
+    location: Location,
+    data_dir: String,
+    compression: Compression,
+    budget: Arc<UploadBudget>,
+    throttle: Throttle,
+    number: u64,
     part: PartPlan,
 }
 
-/// Reads one part and stores it. What was begun is aborted when that fails or is stopped.
-async fn write_part(mut work: PartWork) -> Result<Part, JobError> {
-    let mut sink = CountedSink {
-        inner: &mut work.writer,
-        progress: &work.run.progress,
-    };
-    let read = work
-        .clock
-        .within(work.engine.export_part(&work.part, &mut sink))
-        .await;
-    let summary = match read {
-        Ok(summary) => summary,
-        Err(error) => {
-            work.writer.abort().await;
-            return Err(error);
+impl PartWork {
+    async fn write(self) -> Result<Part, JobError> {
+        let what = part_stem(self.number);
+        let (summary, files) =
+            try_again(&self.clock, &what, |attempt| self.attempt(attempt)).await?;
+        for warning in summary.warnings {
+            self.run.warn(warning);
         }
-    };
-    let files = work.clock.within(work.writer.finish()).await?;
-    for warning in summary.warnings {
-        work.run.warn(warning);
+        self.run.progress.part_done(summary.records);
+        Ok(Part {
+            kind: self.part.kind,
+            name: self.part.name,
+            records: summary.records,
+            fingerprint: summary.fingerprint,
+            attributes: self.part.attributes,
+            files,
+        })
     }
-    work.run.progress.part_done(summary.records);
-    Ok(Part {
-        kind: work.part.kind,
-        name: work.part.name,
-        records: summary.records,
-        fingerprint: summary.fingerprint,
-        attributes: work.part.attributes,
-        files,
-    })
+
+    /// Reads the part from its start. What was begun is aborted when that fails or is stopped.
+    async fn attempt(&self, attempt: u32) -> Result<(PartSummary, Vec<PartFile>), JobError> {
+        let mut writer = PartWriter::create(
+            self.location.clone(),
+            &self.data_dir,
+            self.format(attempt),
+            Arc::clone(&self.budget),
+            self.throttle.clone(),
+        );
+        let mut sink = CountedSink {
+            inner: &mut writer,
+            progress: &self.run.progress,
+        };
+        let read = self.engine.export_part(&self.part, &mut sink);
+        match self.clock.within(read).await {
+            Ok(summary) => Ok((summary, self.clock.within(writer.finish()).await?)),
+            Err(error) => {
+                writer.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn format(&self, attempt: u32) -> PartFormat {
+        let stem = part_stem(self.number);
+        PartFormat {
+            // Nothing is ever written twice, not even what a broken attempt left.
+            stem: match attempt {
+                1 => stem,
+                n => format!("{stem}.again{n}"),
+            },
+            extension: self.part.extension.clone(),
+            header: self.part.header.clone(),
+            compression: self.compression.clone(),
+            max_file_bytes: PartFormat::MAX_FILE_BYTES,
+        }
+    }
 }
 
 /// The engine's name, as manifests write it.

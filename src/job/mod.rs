@@ -3,6 +3,8 @@
 //! A pod gets one order (a JSON document without secrets), runs it within its bounds, and reports
 //! one outcome. It has no Kubernetes token: the bucket is what it shares with the controller.
 
+mod again;
+mod claim;
 mod clock;
 mod error;
 mod export;

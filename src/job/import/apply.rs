@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::preflight::Backup;
-use super::{Import, policy};
+use super::{Import, policy, show};
 use crate::api::common::Totals;
 use crate::api::conditions::Reason;
 use crate::api::order::ImportOrder;
 use crate::engine::{ImportPlan, ImportReport};
 use crate::job::JobError;
+use crate::job::again::try_again;
 use crate::job::parallel::{self, Pool, width};
 use crate::job::progress::CountedSource;
 use crate::manifest::{Manifest, Part};
@@ -160,8 +161,9 @@ impl Import {
             let (job, clock) = (Arc::clone(self), pool.clock().clone());
             let (manifest, throttle) = (Arc::clone(&backup.manifest), throttle.clone());
             let work = async move {
-                let work = job.apply_part(&manifest, &part, &throttle);
-                let report = clock.within(work).await?;
+                // Same key, same record: what a broken attempt wrote is written again.
+                let attempt = |_| clock.within(job.apply_part(&manifest, &part, &throttle));
+                let report = try_again(&clock, &show(&part), attempt).await?;
                 Ok(Done {
                     number,
                     part,

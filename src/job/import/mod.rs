@@ -182,3 +182,13 @@ fn newest(backups: &[Backup]) -> Result<jiff::Timestamp, JobError> {
         .max()
         .ok_or_else(preflight::nothing_to_import)
 }
+
+/// A part's name for people, bounded: it comes from the bucket.
+fn show(part: &Part) -> String {
+    let name: Vec<String> = part
+        .name
+        .values()
+        .map(|word| word.chars().take(60).flat_map(char::escape_debug).collect())
+        .collect();
+    format!("{} {}", part.kind, name.join("."))
+}

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Import;
 use super::apply::Applied;
 use super::preflight::Backup;
+use super::{Import, show};
 use crate::api::conditions::Reason;
 use crate::api::restore::{ConflictPolicy, Verify};
 use crate::job::JobError;
+use crate::job::again::try_again;
 use crate::job::parallel::{self, Pool, width};
 use crate::job::progress::CountedSource;
 use crate::manifest::{Chain, Manifest, Part};
@@ -81,9 +82,8 @@ impl Import {
             let (job, clock) = (Arc::clone(self), pool.clock().clone());
             let manifest = Arc::clone(&backup.manifest);
             let work = async move {
-                let difference = clock
-                    .within(job.prove_part(&manifest, &part, expired))
-                    .await?;
+                let attempt = |_| clock.within(job.prove_part(&manifest, &part, expired));
+                let difference = try_again(&clock, &show(&part), attempt).await?;
                 job.run.progress.part_done(part.records);
                 Ok(difference)
             };
@@ -182,16 +182,6 @@ fn count_difference(part: &Part, found: u64, expired: u64, others_allowed: bool)
             part.records
         )
     })
-}
-
-/// A part's name for people, bounded: it comes from the bucket.
-fn show(part: &Part) -> String {
-    let name: Vec<String> = part
-        .name
-        .values()
-        .map(|word| word.chars().take(60).flat_map(char::escape_debug).collect())
-        .collect();
-    format!("{} {}", part.kind, name.join("."))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{JobError, Run};
+use super::{JobError, Run, claim};
 use crate::api::common::Totals;
 use crate::api::conditions::Reason;
 use crate::api::order::PruneOrder;
@@ -28,6 +28,8 @@ pub(super) async fn prune(
     run.phase("prune", order.delete.len() as u64);
     let line = order.identity.line();
     let wanted = wanted_slots(&line, &order.delete)?;
+    let take_over = order.storage.take_over_from.as_deref();
+    claim::hold(run, location, &order.identity, take_over).await?;
     let heads = read_heads(run, &line, location).await?;
     // By now the store has answered, so its time is known.
     check_clock(location.server_date(), Timestamp::now())?;

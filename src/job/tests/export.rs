@@ -128,7 +128,7 @@ async fn a_run_that_takes_too_long_is_stopped() {
     assert!(bucket.keys_with("/manifests/").await.is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_part_that_fails_fails_the_run() {
     let bucket = Bucket::new();
     let engine = Arc::new(StandInEngine {
@@ -143,6 +143,27 @@ async fn a_part_that_fails_fails_the_run() {
     assert_eq!(error.reason(), Reason::DatabaseError);
     assert!(error.retryable());
     assert!(bucket.keys_with("/manifests/").await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_fails_for_a_moment_is_read_again() {
+    let bucket = Bucket::new();
+    let engine = Arc::new(StandInEngine {
+        breaks_in: Some("disk".to_owned()),
+        breaks: 2.into(),
+        ..StandInEngine::new("http://primary:8086")
+            .with_table("cpu", 50)
+            .with_table("disk", 5)
+    });
+    run_export(&new_run("a1"), SLOTS[0], &bucket, &engine)
+        .await
+        .unwrap();
+    assert_eq!(bucket.manifest(SLOTS[0]).await.totals.records, 55);
+    let files = bucket.keys_with("again3").await;
+    assert_eq!(files.len(), 1, "{files:?}");
+    run_import(import_order_of(&bucket, SLOTS[0]).await, &bucket, &target())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -165,7 +186,7 @@ async fn a_window_builds_on_the_newest_backup() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_secret_in_a_servers_words_does_not_get_out() {
     let bucket = Bucket::new();
     let engine = Arc::new(StandInEngine {

@@ -200,7 +200,7 @@ async fn a_dry_run_changes_nothing_and_says_what_would_happen() {
     assert!(words.contains("would import 520 records"), "{words}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failed_import_says_how_many_parts_were_applied() {
     let (bucket, reference) = backup().await;
     let engine = Arc::new(StandInEngine {
@@ -227,6 +227,20 @@ async fn a_failed_import_says_how_many_parts_were_applied() {
     order.confirm = Some(TARGET_URL.to_owned());
     let error = run_import(order, &bucket, &engine).await.unwrap_err();
     assert!(error.failure().retryable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_fails_for_a_moment_is_written_again() {
+    let (bucket, reference) = backup().await;
+    let engine = Arc::new(StandInEngine {
+        breaks_in: Some("cpu".to_owned()),
+        breaks: 2.into(),
+        ..StandInEngine::new(TARGET_URL)
+    });
+    let imported = run_import(import_order(vec![reference]), &bucket, &engine)
+        .await
+        .unwrap();
+    assert_eq!(imported.totals.records, 520);
 }
 
 #[tokio::test]
@@ -322,7 +336,7 @@ async fn a_chain_is_imported_in_order_and_proven_link_by_link() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_drill_drops_what_it_made_and_nothing_else() {
     let (bucket, reference) = backup().await;
     let mut order = import_order(vec![reference]);

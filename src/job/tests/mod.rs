@@ -3,7 +3,9 @@
 
 mod export;
 mod import;
+mod prune;
 mod stand_in;
+mod verify;
 
 use std::sync::Arc;
 
@@ -143,6 +145,15 @@ fn import_order(manifests: Vec<ManifestRef>) -> ImportOrder {
         limits: Limits::default(),
         bounds: bounds(),
     }
+}
+
+/// The order to import one slot's backup.
+async fn import_order_of(bucket: &Bucket, slot: &str) -> ImportOrder {
+    let key = identity(slot).manifest_key();
+    let stored = catalog::read_backup(&bucket.location, &key, None)
+        .await
+        .unwrap();
+    import_order(vec![stored.reference])
 }
 
 /// Runs an order to its outcome, as a pod does.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -33,8 +35,9 @@ pub(super) struct StandInEngine {
     pub(super) hangs_in: Option<String>,
     pub(super) half_way: Notify,
     pub(super) go_on: Notify,
-    /// The export or import of a table of this name fails.
+    /// The export or import of a table of this name fails, so many times.
     pub(super) breaks_in: Option<String>,
+    pub(super) breaks: AtomicU32,
     /// The error's text.
     pub(super) break_text: String,
     /// Records that vanish after the import, before they are looked up.
@@ -46,6 +49,7 @@ impl StandInEngine {
         Self {
             server_id: server_id.to_owned(),
             break_text: "it broke".to_owned(),
+            breaks: AtomicU32::new(u32::MAX),
             ..Self::default()
         }
     }
@@ -81,7 +85,10 @@ impl StandInEngine {
     }
 
     fn broken(&self, table: &str) -> Result<(), EngineError> {
-        if self.breaks_in.as_deref() == Some(table) {
+        let left = |n: u32| n.checked_sub(1);
+        if self.breaks_in.as_deref() == Some(table)
+            && self.breaks.fetch_update(SeqCst, SeqCst, left).is_ok()
+        {
             return Err(EngineError::Server {
                 server: self.server_id.clone(),
                 problem: self.break_text.clone(),
