@@ -76,6 +76,9 @@ pub struct OrderArgs {
     /// The order: a JSON document that the controller wrote
     #[arg(long, value_name = "FILE", default_value = paths::ORDER)]
     pub order: PathBuf,
+    /// Directory below which the pod's Secrets, volume and termination message lie
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
 }
 
 /// The bucket or directory that is looked into.
@@ -150,6 +153,9 @@ pub struct VerifyArgs {
     /// Run in a job pod: the order, a JSON document that the controller wrote
     #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "all", "bucket", "local"])]
     pub order: Option<PathBuf>,
+    /// With --order: directory below which the pod's Secrets, volume and termination message lie
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
     /// Where the backups are.
     #[command(flatten)]
     pub store: StoreArgs,

@@ -18,7 +18,7 @@ use clap::Parser;
 pub use args::{Cli, Command};
 pub use error::CliError;
 
-use crate::job::pod;
+use crate::job::pod::{self, PodFiles};
 use crate::telemetry::{self, LogFormat};
 
 /// How the process ends. Scripts may rely on these numbers; 2 is what clap ends with on arguments
@@ -76,11 +76,11 @@ fn log_format(command: &Command) -> LogFormat {
 async fn run(command: &Command) -> Result<Exit, CliError> {
     let mut out = std::io::stdout();
     match command {
-        Command::Export(args) => Ok(run_order("export", &args.order).await),
-        Command::Import(args) => Ok(run_order("import", &args.order).await),
-        Command::Prune(args) => Ok(run_order("prune", &args.order).await),
+        Command::Export(args) => Ok(run_order("export", &args.order, &args.root).await),
+        Command::Import(args) => Ok(run_order("import", &args.order, &args.root).await),
+        Command::Prune(args) => Ok(run_order("prune", &args.order, &args.root).await),
         Command::Verify(args) => match &args.order {
-            Some(order) => Ok(run_order("verify", order).await),
+            Some(order) => Ok(run_order("verify", order, &args.root).await),
             None => verify::verify(args, &mut out).await,
         },
         Command::List(args) => list::list(args, &mut out).await.map(|()| Exit::Success),
@@ -94,8 +94,8 @@ async fn run(command: &Command) -> Result<Exit, CliError> {
     }
 }
 
-async fn run_order(task: &str, order: &Path) -> Exit {
-    if pod::run(task, order).await {
+async fn run_order(task: &str, order: &Path, root: &Path) -> Exit {
+    if pod::run(task, order, &PodFiles::below(root)).await {
         Exit::Success
     } else {
         Exit::Failure

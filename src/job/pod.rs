@@ -22,16 +22,39 @@ const CLEAN_UP: Duration = Duration::from_secs(25);
 /// The most bytes of a CA bundle: what a ConfigMap holds.
 const CA_LIMIT: u64 = 1024 * 1024;
 
+/// Where the files of a pod lie.
+#[derive(Clone, Debug)]
+pub struct PodFiles {
+    storage_credentials: PathBuf,
+    storage_ca: PathBuf,
+    database_credentials: PathBuf,
+    database_ca: PathBuf,
+    local_store: PathBuf,
+    termination_log: PathBuf,
+}
+
+impl PodFiles {
+    /// The places that orders speak of, below `root`: `/` in a pod.
+    pub fn below(root: &Path) -> Self {
+        let place = |path: &str| root.join(path.trim_start_matches('/'));
+        Self {
+            storage_credentials: place(paths::STORAGE_CREDENTIALS),
+            storage_ca: place(paths::STORAGE_CA),
+            database_credentials: place(paths::DATABASE_CREDENTIALS),
+            database_ca: place(paths::DATABASE_CA),
+            local_store: place(paths::LOCAL_STORE),
+            termination_log: place(paths::TERMINATION_LOG),
+        }
+    }
+}
+
 /// Runs the order at `order_path`, which has to be of the task `task`, and reports its outcome.
 /// True where it succeeded.
-pub async fn run(task: &str, order_path: &Path) -> bool {
-    let secrets = Secrets::read(&[
-        Path::new(paths::STORAGE_CREDENTIALS),
-        Path::new(paths::DATABASE_CREDENTIALS),
-    ]);
+pub async fn run(task: &str, order_path: &Path, files: &PodFiles) -> bool {
+    let secrets = Secrets::read(&[&files.storage_credentials, &files.database_credentials]);
     let run_id = std::env::var(RUN_ID_ENV).unwrap_or_default();
     let outcome = match start(task, order_path, &run_id) {
-        Ok((run, order)) => bounded(&run, &order).await,
+        Ok((run, order)) => bounded(&run, &order, files).await,
         Err(error) => Outcome {
             run_id,
             result: RunResult::Failed(error.failure()),
@@ -39,7 +62,7 @@ pub async fn run(task: &str, order_path: &Path) -> bool {
             warnings: Vec::new(),
         },
     };
-    report::write(&outcome, &secrets, Path::new(paths::TERMINATION_LOG));
+    report::write(&outcome, &secrets, &files.termination_log);
     !matches!(outcome.result, RunResult::Failed(_))
 }
 
@@ -73,14 +96,14 @@ fn bounds(order: &Order) -> &Bounds {
 }
 
 /// Runs the order beside what watches over it.
-async fn bounded(run: &Arc<Run>, order: &Order) -> Outcome {
+async fn bounded(run: &Arc<Run>, order: &Order, files: &PodFiles) -> Outcome {
     watch_over(run.clock.allowed());
     let helpers = [
         tokio::spawn(stop_on_signal(run.clock.stop_token().clone())),
         tokio::spawn(progress::log_regularly(Arc::clone(&run.progress))),
         tokio::spawn(progress::serve(Arc::clone(&run.progress))),
     ];
-    let result = match connect(order) {
+    let result = match connect(order, files) {
         Ok((location, engine)) => execute(run, order, &location, engine).await,
         Err(error) => Err(error),
     };
@@ -116,11 +139,14 @@ async fn stop_on_signal(stop: CancellationToken) {
 }
 
 /// Opens what the order names, with the mounted Secrets.
-fn connect(order: &Order) -> Result<(Location, Option<Arc<dyn Engine>>), JobError> {
-    let location = open_location(storage_of(order))?;
+fn connect(
+    order: &Order,
+    files: &PodFiles,
+) -> Result<(Location, Option<Arc<dyn Engine>>), JobError> {
+    let location = open_location(storage_of(order), files)?;
     let access = Access {
-        credentials: there(paths::DATABASE_CREDENTIALS),
-        ca_bundle: there(paths::DATABASE_CA),
+        credentials: there(&files.database_credentials).map(Path::to_owned),
+        ca_bundle: there(&files.database_ca).map(Path::to_owned),
     };
     let engine = match order {
         Order::Export(order) => Some(engine::connect_source(&order.source, &access)?.into()),
@@ -142,24 +168,20 @@ fn storage_of(order: &Order) -> &StorageLocationSpec {
     }
 }
 
-fn open_location(spec: &StorageLocationSpec) -> Result<Location, JobError> {
-    let credentials = there(paths::STORAGE_CREDENTIALS)
-        .map(|dir| StorageCredentials::from_dir(&dir))
+fn open_location(spec: &StorageLocationSpec, files: &PodFiles) -> Result<Location, JobError> {
+    let credentials = there(&files.storage_credentials)
+        .map(StorageCredentials::from_dir)
         .transpose()?;
-    let ca = there(paths::STORAGE_CA)
-        .map(|file| read_ca(&file))
-        .transpose()?;
-    let root = Path::new(paths::LOCAL_STORE);
+    let ca = there(&files.storage_ca).map(read_ca).transpose()?;
     Ok(storage::open(
         spec,
         credentials.as_ref(),
         ca.as_deref(),
-        root,
+        &files.local_store,
     )?)
 }
 
-fn there(path: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(path);
+fn there(path: &Path) -> Option<&Path> {
     path.exists().then_some(path)
 }
 
