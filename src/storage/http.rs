@@ -1,8 +1,9 @@
 //! The HTTP client below an S3 location.
 //!
-//! Made here and not by `object_store`, for four reasons: TLS works in an image without any system
+//! Made here and not by `object_store`, for five reasons: TLS works in an image without any system
 //! certificates, redirects are not followed (requests carry a signature), the body of an error is
-//! bounded, and the store's `Date` is seen, so that a wrong clock can be told without writing.
+//! bounded, a web page is not taken for an empty listing, and the store's `Date` is seen, so that a
+//! wrong clock can be told without writing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -112,6 +113,15 @@ impl HttpConnector for Connector {
     }
 }
 
+/// Stands in for the answer of something that is no S3 server: a login page, a proxy's own page.
+const NOT_S3: &str = "<Error><Code>NotS3</Code></Error>";
+
+fn is_web_page(response: &HttpResponse) -> bool {
+    let kind = response.headers().get("content-type");
+    kind.and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
+}
+
 #[derive(Debug)]
 struct Observed {
     client: reqwest::Client,
@@ -121,11 +131,20 @@ struct Observed {
 #[async_trait]
 impl HttpService for Observed {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let listing = request
+            .uri()
+            .query()
+            .is_some_and(|query| query.contains("list-type="));
         let response = HttpService::call(&self.client, request).await?;
         if let Some(date) = response.headers().get("date").and_then(|d| d.to_str().ok()) {
             self.clock.saw(date);
         }
         let status = response.status();
+        if listing && status.is_success() && is_web_page(&response) {
+            let (mut parts, _) = response.into_parts();
+            parts.status = reqwest::StatusCode::BAD_REQUEST;
+            return Ok(HttpResponse::from_parts(parts, NOT_S3.to_owned().into()));
+        }
         if !(status.is_client_error() || status.is_server_error()) {
             return Ok(response);
         }

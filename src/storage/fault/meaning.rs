@@ -105,6 +105,11 @@ fn code_meaning(code: &str) -> Option<(Reason, bool, &'static str)> {
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => {
             (Reason::AccessDenied, false, DENIED)
         }
+        "NotS3" => (
+            Reason::InvalidSpec,
+            false,
+            "the endpoint answers with a web page and is no S3 server; correct spec.s3.endpoint",
+        ),
         "NoSuchBucket" => (
             Reason::BucketNotFound,
             false,

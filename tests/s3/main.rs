@@ -9,128 +9,24 @@
 //!   it; without them the tests of reading are skipped
 //! - `LIFEBOAT_TEST_S3_TLS_ENDPOINT`, `LIFEBOAT_TEST_S3_TLS_CA`: the same server by TLS, and the path
 //!   of its CA's certificate; without them the tests of TLS are skipped
+//!
+//! The image has no system certificates. `SSL_CERT_FILE=/none SSL_CERT_DIR=/none` makes a machine
+//! look like that; all tests must pass with it too.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::path::Path;
+mod faults;
+mod proxy;
+mod setup;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use lifeboat::api::common::{Codec, Compression};
+use lifeboat::api::common::Codec;
 use lifeboat::api::conditions::Reason;
 use lifeboat::api::restore::Preflight;
-use lifeboat::api::storage_location::{AccessMode, S3Location, StorageLocationSpec};
-use lifeboat::storage::{
-    Claimant, Created, Location, StorageCredentials, StorageError, open, validate,
-};
-use lifeboat::transfer::{
-    PartFormat, PartReader, PartWriter, RecordSink, RecordSource, Throttle, UploadBudget,
-    check_file,
-};
-
-fn var(name: &str) -> Option<String> {
-    std::env::var(format!("LIFEBOAT_TEST_S3_{name}")).ok()
-}
-
-/// What a test may change of a location.
-#[derive(Clone)]
-struct Setup {
-    endpoint: String,
-    bucket: String,
-    access_key: String,
-    secret_key: String,
-    mode: AccessMode,
-    ca: Option<Vec<u8>>,
-    prefix: String,
-}
-
-impl Setup {
-    /// The writable location below a prefix of its own; none where the tests are not asked for.
-    fn get() -> Option<Self> {
-        let endpoint = var("ENDPOINT")?;
-        Some(Self {
-            endpoint,
-            bucket: var("BUCKET").expect("LIFEBOAT_TEST_S3_BUCKET"),
-            access_key: var("ACCESS_KEY").expect("LIFEBOAT_TEST_S3_ACCESS_KEY"),
-            secret_key: var("SECRET_KEY").expect("LIFEBOAT_TEST_S3_SECRET_KEY"),
-            mode: AccessMode::ReadWrite,
-            ca: None,
-            prefix: format!("test-{}", uuid::Uuid::new_v4()),
-        })
-    }
-
-    fn open(&self) -> Result<Location, StorageError> {
-        let spec = StorageLocationSpec {
-            s3: Some(S3Location {
-                bucket: self.bucket.clone(),
-                prefix: self.prefix.clone(),
-                endpoint: Some(self.endpoint.clone()),
-                force_path_style: true,
-                region: None,
-            }),
-            access_mode: self.mode,
-            ..StorageLocationSpec::default()
-        };
-        let keys = StorageCredentials {
-            access_key_id: self.access_key.clone(),
-            secret_access_key: self.secret_key.clone().into(),
-            session_token: None,
-        };
-        open(&spec, Some(&keys), self.ca.as_deref(), Path::new("/"))
-    }
-
-    async fn fault(&self) -> StorageError {
-        let location = self.open().unwrap();
-        let error = validate(&location, &ME, Timestamp::now())
-            .await
-            .unwrap_err();
-        for secret in [&self.secret_key, &self.access_key] {
-            assert!(!error.message.contains(secret.as_str()), "{error}");
-            assert!(!format!("{error:?}").contains(secret.as_str()), "{error:?}");
-        }
-        error
-    }
-}
-
-const ME: Claimant<'static> = Claimant {
-    cluster: "prod",
-    cluster_uid: "7d9b0e7a-0000-4000-8000-000000000001",
-    take_over_from: None,
-};
-const DIR: &str = "lifeboat/v1/prod/iot/schedules/t/data/20261120t101500z/run-1";
-
-fn noise(bytes: usize) -> Bytes {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut text = Vec::with_capacity(bytes + 8);
-    while text.len() < bytes {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        text.extend_from_slice(&state.to_le_bytes());
-    }
-    text.truncate(bytes);
-    text.into()
-}
-
-fn writer(location: &Location, stem: &str) -> PartWriter {
-    let format = PartFormat {
-        stem: stem.to_owned(),
-        extension: "lp".to_owned(),
-        header: Bytes::new(),
-        compression: Compression {
-            codec: Codec::Zstd,
-            level: None,
-        },
-        max_file_bytes: PartFormat::MAX_FILE_BYTES,
-    };
-    PartWriter::create(
-        location.clone(),
-        DIR,
-        format,
-        UploadBudget::new(1),
-        Throttle::unlimited(),
-    )
-}
+use lifeboat::api::storage_location::AccessMode;
+use lifeboat::storage::{Claimant, Created, validate};
+use lifeboat::transfer::{RecordSink, check_file};
+use setup::{DIR, ME, Setup, noise, read_all, var, writer};
 
 #[tokio::test]
 async fn parts_go_round_in_pieces() {
@@ -144,13 +40,10 @@ async fn parts_go_round_in_pieces() {
             writer.write(records.slice(start..end)).await.unwrap();
         }
         let files = writer.finish().await.unwrap();
-        let throttle = Throttle::unlimited();
-        let mut reader = PartReader::open(location.clone(), DIR, &files, Codec::Zstd, throttle);
-        let mut all = Vec::new();
-        while let Some(bytes) = reader.next().await.unwrap() {
-            all.extend_from_slice(&bytes);
-        }
-        assert!(all == records, "{size}");
+        assert!(
+            read_all(&location, &files).await.unwrap() == records,
+            "{size}"
+        );
         for mode in [Preflight::Digests, Preflight::Sizes] {
             check_file(&location, DIR, &files[0], Codec::Zstd, mode)
                 .await
