@@ -8,12 +8,13 @@ use lifeboat::api::engines::{
     InfluxDbDatabase, InfluxDbSource, InfluxDbTarget, SourceSpec, TargetSpec,
 };
 use lifeboat::engine::{
-    Access, Engine, ExportPlan, ExportRequest, ImportPlan, ImportReport, PartPlan, PartSummary,
-    connect_source, connect_target,
+    Access, Engine, ExportPlan, ExportRequest, ImportPlan, PartPlan, PartSummary, connect_source,
+    connect_target,
 };
 use lifeboat::manifest::Part;
 use lifeboat::transfer::{RecordSink, RecordSource, TransferError};
 use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::generate::Database;
 
@@ -45,6 +46,25 @@ impl Server {
         let text = answer.text().await.unwrap();
         assert!(!text.contains("\"error\""), "{query}: {text}");
         text
+    }
+
+    /// As [`Self::ask`], in a database.
+    pub async fn ask_in(&self, database: &str, query: &str) -> String {
+        let form = [("db", database), ("q", query)];
+        let url = format!("{}/query", self.url);
+        let answer = self.http.post(url).form(&form).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        assert!(!text.contains("\"error\""), "{query}: {text}");
+        text
+    }
+
+    /// Host and port of its URL.
+    pub fn host_and_port(&self) -> (String, String) {
+        let (host, port) = self.url.rsplit_once(':').unwrap();
+        (
+            host.trim_start_matches("http://").to_owned(),
+            port.to_owned(),
+        )
     }
 
     /// The first column of a list.
@@ -132,8 +152,12 @@ pub fn quote(name: &str) -> String {
     )
 }
 
+/// One test at a time uses the servers: some export all that is there.
+static SERVERS: Mutex<()> = Mutex::const_new(());
+
 /// Two servers.
 pub struct Lab {
+    _alone: MutexGuard<'static, ()>,
     pub a: Server,
     pub b: Server,
     /// What the names of the test's databases begin with.
@@ -142,7 +166,7 @@ pub struct Lab {
 
 impl Lab {
     /// None where no servers are named.
-    pub fn new(test: &str) -> Option<Self> {
+    pub async fn take(test: &str) -> Option<Self> {
         let (Ok(a), Ok(b)) = (
             std::env::var("LIFEBOAT_TEST_INFLUX_A"),
             std::env::var("LIFEBOAT_TEST_INFLUX_B"),
@@ -151,6 +175,7 @@ impl Lab {
             return None;
         };
         Some(Self {
+            _alone: SERVERS.lock().await,
             a: Server::new(&a),
             b: Server::new(&b),
             prefix: format!("lb_{test}_"),
@@ -235,6 +260,15 @@ impl Lab {
         Export { plan, parts }
     }
 
+    /// Exports all databases of A, and keeps the test's own.
+    pub async fn export_ours(&self, spec: InfluxDbSource, request: &ExportRequest) -> Export {
+        let mut export = self.export(spec, request).await;
+        let ours = |name: &BTreeMap<String, String>| name["database"].starts_with(&self.prefix);
+        export.parts.retain(|stored| ours(&stored.part.name));
+        export.plan.structure.retain(|part| ours(&part.name));
+        export
+    }
+
     /// Imports an export into B.
     pub async fn import(&self, export: Export, plan: ImportPlan) -> Moved {
         let engine = self.target(&plan);
@@ -244,7 +278,7 @@ impl Lab {
             .await
             .unwrap();
         let mut refused = Vec::new();
-        let mut expired = 0;
+        let (mut written, mut expired, mut refused_records) = (0, 0, 0);
         for stored in &export.parts {
             let report = engine
                 .import_part(&stored.part, &mut stored.reader())
@@ -256,9 +290,10 @@ impl Lab {
                 "{:?}",
                 stored.part.name
             );
-            let ImportReport { examples, .. } = report;
+            written += report.written;
             expired += report.expired;
-            refused.extend(examples);
+            refused_records += report.refused;
+            refused.extend(report.examples);
         }
         engine
             .finish_import(&plan, &export.plan.structure)
@@ -273,6 +308,8 @@ impl Lab {
             engine,
             export,
             refused,
+            written,
+            refused_records,
             expired,
         }
     }
@@ -324,6 +361,12 @@ pub struct Export {
     pub parts: Vec<Stored>,
 }
 
+impl Export {
+    pub fn records(&self) -> u64 {
+        self.parts.iter().map(|stored| stored.part.records).sum()
+    }
+}
+
 /// A part and its one file.
 pub struct Stored {
     pub part: Part,
@@ -346,16 +389,25 @@ pub struct Moved {
     pub export: Export,
     pub warnings: Vec<String>,
     pub refused: Vec<String>,
+    pub written: u64,
+    pub refused_records: u64,
     pub expired: u64,
 }
 
 impl Moved {
     pub fn records(&self) -> u64 {
-        self.export
+        self.export.records()
+    }
+
+    /// Checks of parts of which some are windows of event time.
+    pub async fn verify_windows(&self) {
+        let windows = self
+            .export
             .parts
             .iter()
-            .map(|stored| stored.part.records)
-            .sum()
+            .filter(|stored| !stored.part.attributes.is_empty());
+        assert!(windows.count() > 0);
+        self.verify_all().await;
     }
 
     /// Each check of each part.

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::client::{Cell, Client, Table};
+use super::client::Client;
 use super::ql::{self, Range};
+use super::table::{Cell, Table};
 use crate::engine::EngineError;
 
 /// The server's own statistics; never exported.

@@ -13,10 +13,9 @@
 //! newline without `\` before it can't be said in line protocol. Such series can't have come in
 //! through `/write`; they are left out, counted and named.
 
-use std::io::Write;
-
 use super::line;
 use super::msgpack::Value;
+use super::number::{float, integer};
 use super::response::{Fault, Head, Row, Visit};
 use crate::manifest::Fingerprint;
 
@@ -193,8 +192,8 @@ impl Visit for Encoder {
             self.out.truncate(start);
             return Ok(());
         }
-        // Writing to a Vec can't fail.
-        let _ = write!(self.out, " {time}");
+        self.out.push(b' ');
+        integer(&mut self.out, time);
         self.fingerprint.add(&self.out[start..]);
         self.out.push(b'\n');
         Ok(())
@@ -214,10 +213,12 @@ fn put(out: &mut Vec<u8>, fields: usize, key: &[u8], value: Value<'_>) -> Result
         Value::Bool(true) => out.push(b't'),
         Value::Bool(false) => out.push(b'f'),
         Value::Int(number) => {
-            let _ = write!(out, "{number}i");
+            integer(out, number);
+            out.push(b'i');
         }
         Value::Uint(number) => {
-            let _ = write!(out, "{number}u");
+            out.extend_from_slice(number.to_string().as_bytes());
+            out.push(b'u');
         }
         Value::Float(number) => float(out, number)?,
         Value::Str(text) => {
@@ -226,18 +227,5 @@ fn put(out: &mut Vec<u8>, fields: usize, key: &[u8], value: Value<'_>) -> Result
             out.push(b'"');
         }
     }
-    Ok(())
-}
-
-fn float(out: &mut Vec<u8>, number: f64) -> Result<(), Fault> {
-    if !number.is_finite() {
-        return Err(Fault::Garbled("a float that is no number"));
-    }
-    let size = number.abs();
-    let _ = if size == 0.0 || (1e-5..1e17).contains(&size) {
-        write!(out, "{number}")
-    } else {
-        write!(out, "{number:e}")
-    };
     Ok(())
 }

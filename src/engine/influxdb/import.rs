@@ -142,7 +142,11 @@ async fn write(target: Target<'_>, batch: Batch) -> Result<ImportReport, EngineE
 
 fn refuse(report: &mut ImportReport, records: u64, text: &str) {
     report.refused += records;
-    let example = fault::word(text);
+    // The number differs from batch to batch; the reason is what a person needs.
+    let reason = text
+        .rsplit_once(" dropped=")
+        .map_or(text, |(reason, _)| reason);
+    let example = fault::word(reason);
     if report.examples.len() < EXAMPLES && !report.examples.contains(&example) {
         report.examples.push(example);
     }

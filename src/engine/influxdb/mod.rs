@@ -18,17 +18,31 @@ mod chain;
 mod client;
 mod cq;
 mod encode;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
+mod encode_test;
 mod export;
 mod fault;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::format_collect)]
+mod faults_test;
 mod import;
 mod line;
 mod msgpack;
 mod net;
+mod number;
 mod prepare;
 mod ql;
 mod response;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod response_test;
 mod select;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod stand_in;
 mod structure;
+mod table;
 mod verify;
 
 use std::collections::BTreeSet;

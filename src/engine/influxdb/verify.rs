@@ -96,9 +96,14 @@ pub(super) async fn contains(
     place: &Place,
     records: &mut dyn RecordSource,
 ) -> Result<ContainsReport, EngineError> {
+    let ranges = match export::ranges(client, place).await {
+        Err(EngineError::NotFound { .. }) => vec![Range::default()],
+        other => other?,
+    };
     let lookup = Lookup {
         client,
         place,
+        cuts: ranges.iter().filter_map(|range| range.start).collect(),
         tag_keys: match catalog::tag_keys(client, &place.database, &place.source()).await {
             Err(EngineError::NotFound { .. }) => Vec::new(),
             other => other?,
@@ -139,16 +144,21 @@ async fn horizon(client: &Client, place: &Place) -> Result<Option<i64>, EngineEr
 /// Field texts of a record, by key, as the canonical form has them.
 type Fields<'a> = HashMap<&'a [u8], &'a [u8]>;
 
+/// Records of one series, by time.
+type Lines<'a> = BTreeMap<i64, Line<'a>>;
+
 struct Lookup<'a> {
     client: &'a Client,
     place: &'a Place,
+    /// Where shard groups begin and end, if a field has several types: see [`export::ranges`].
+    cuts: Vec<i64>,
     tag_keys: Vec<String>,
     horizon: Option<i64>,
 }
 
 impl Lookup<'_> {
     async fn batch(&self, batch: &Batch, report: &mut ContainsReport) -> Result<(), EngineError> {
-        let mut series: BTreeMap<&[u8], BTreeMap<i64, Line<'_>>> = BTreeMap::new();
+        let mut series: BTreeMap<(&[u8], usize), Lines<'_>> = BTreeMap::new();
         let mut at = 0;
         while let Some(len) = line::end(&batch.bytes[at..]) {
             let record = &batch.bytes[at..at + len - 1];
@@ -159,14 +169,13 @@ impl Lookup<'_> {
                     fault::word(&String::from_utf8_lossy(record))
                 ),
             })?;
-            series.entry(line.key).or_default().insert(line.time, line);
+            let piece = self.cuts.partition_point(|cut| *cut <= line.time);
+            let lines = series.entry((line.key, piece)).or_default();
+            lines.insert(line.time, line);
         }
-        let all: Vec<_> = series.into_iter().collect();
+        let all: Vec<_> = series.into_values().collect();
         for some in all.chunks(STATEMENTS) {
-            let query: Vec<String> = some
-                .iter()
-                .filter_map(|(_, lines)| self.query(lines))
-                .collect();
+            let query: Vec<String> = some.iter().filter_map(|lines| self.query(lines)).collect();
             let mut found = Encoder::default();
             let statements = i64::try_from(query.len()).unwrap_or(i64::MAX);
             let answer = self.client.rows(&query.join(";"), statements).await;
@@ -186,7 +195,7 @@ impl Lookup<'_> {
     }
 
     /// Asks for one series between its first and last time in the batch.
-    fn query(&self, lines: &BTreeMap<i64, Line<'_>>) -> Option<String> {
+    fn query(&self, lines: &Lines<'_>) -> Option<String> {
         let (first, line) = lines.first_key_value()?;
         let (last, _) = lines.last_key_value()?;
         let (_, tags) = line.series();
@@ -209,12 +218,7 @@ impl Lookup<'_> {
         Some(ql::select_rows(&self.place.source(), range, &conditions))
     }
 
-    fn compare(
-        &self,
-        wanted: &[(&[u8], BTreeMap<i64, Line<'_>>)],
-        found: &[u8],
-        report: &mut ContainsReport,
-    ) {
+    fn compare(&self, wanted: &[Lines<'_>], found: &[u8], report: &mut ContainsReport) {
         let mut there: HashMap<(&[u8], i64), Fields<'_>> = HashMap::new();
         let mut at = 0;
         while let Some(len) = line::end(&found[at..]) {
@@ -226,9 +230,9 @@ impl Lookup<'_> {
             }
             at += len;
         }
-        for (key, lines) in wanted {
+        for lines in wanted {
             for (time, line) in lines {
-                let have = there.get(&(*key, *time));
+                let have = there.get(&(line.key, *time));
                 if have.is_some_and(|have| line.fields().all(|(k, v)| have.get(k) == Some(&v))) {
                     report.found += 1;
                     continue;
@@ -248,7 +252,7 @@ impl Lookup<'_> {
                     } else {
                         "missing"
                     };
-                    let name = String::from_utf8_lossy(key);
+                    let name = String::from_utf8_lossy(line.key);
                     report
                         .examples
                         .push(fault::word(&format!("{how}: {name} {time}")));

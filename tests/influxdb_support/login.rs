@@ -1,0 +1,225 @@
+//! A server that asks for logins.
+
+use std::process::{Child, Command, Stdio};
+
+use lifeboat::api::conditions::Reason;
+use lifeboat::api::engines::{InfluxDbSource, InfluxDbTarget, SourceSpec, TargetSpec};
+use lifeboat::engine::{Access, Engine, ImportPlan, connect_source, connect_target};
+
+use super::harness::{Lab, now, whole};
+
+struct Locked {
+    url: String,
+    http: reqwest::Client,
+    server: Child,
+    directory: tempfile::TempDir,
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+impl Locked {
+    async fn start() -> Option<Self> {
+        let Ok(binary) = std::env::var("LIFEBOAT_TEST_INFLUXD") else {
+            eprintln!("skipped: LIFEBOAT_TEST_INFLUXD names no server");
+            return None;
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let address = free_address();
+        let at = |name: &str| directory.path().join(name);
+        let server = Command::new(binary)
+            .env("INFLUXDB_META_DIR", at("meta"))
+            .env("INFLUXDB_DATA_DIR", at("data"))
+            .env("INFLUXDB_DATA_WAL_DIR", at("wal"))
+            .env("INFLUXDB_HTTP_BIND_ADDRESS", &address)
+            .env("INFLUXDB_BIND_ADDRESS", free_address())
+            .env("INFLUXDB_HTTP_AUTH_ENABLED", "true")
+            .env("INFLUXDB_MONITOR_STORE_ENABLED", "false")
+            .env("INFLUXDB_REPORTING_DISABLED", "true")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let locked = Self {
+            url: format!("http://{address}"),
+            http,
+            server,
+            directory,
+        };
+        let ready = async {
+            while locked
+                .http
+                .get(format!("{}/ping", locked.url))
+                .send()
+                .await
+                .is_err()
+            {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), ready)
+            .await
+            .unwrap();
+        Some(locked)
+    }
+
+    async fn ask(&self, query: &str) {
+        let request = self
+            .http
+            .post(format!("{}/query", self.url))
+            .form(&[("q", query)]);
+        let answer = request
+            .basic_auth("root", Some("toor"))
+            .send()
+            .await
+            .unwrap();
+        let text = answer.text().await.unwrap();
+        assert!(!text.contains("\"error\""), "{query}: {text}");
+    }
+
+    fn access(&self, user: &str, password: &str) -> Access {
+        let credentials = self.directory.path().join(format!("{user}-{password}"));
+        std::fs::create_dir_all(&credentials).unwrap();
+        std::fs::write(credentials.join("username"), user).unwrap();
+        std::fs::write(credentials.join("password"), password).unwrap();
+        Access {
+            credentials: Some(credentials),
+            ca_bundle: None,
+        }
+    }
+
+    fn source(&self, access: &Access) -> Box<dyn Engine> {
+        let influxdb = Some(InfluxDbSource {
+            url: self.url.clone(),
+            databases: vec![whole("d".into())],
+            ..InfluxDbSource::default()
+        });
+        connect_source(
+            &SourceSpec {
+                influxdb,
+                ..SourceSpec::default()
+            },
+            access,
+        )
+        .unwrap()
+    }
+
+    fn target(&self, access: &Access) -> Box<dyn Engine> {
+        let influxdb = Some(InfluxDbTarget {
+            url: self.url.clone(),
+            ..InfluxDbTarget::default()
+        });
+        let spec = TargetSpec {
+            influxdb,
+            ..TargetSpec::default()
+        };
+        connect_target(&spec, access, &ImportPlan::default()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn logins_and_rights() {
+    let Some(lab) = Lab::take("login").await else {
+        return;
+    };
+    let Some(locked) = Locked::start().await else {
+        return;
+    };
+    let create = "CREATE USER root WITH PASSWORD 'toor' WITH ALL PRIVILEGES";
+    let first = locked
+        .http
+        .post(format!("{}/query", locked.url))
+        .form(&[("q", create)]);
+    assert!(first.send().await.unwrap().status().is_success());
+    for statement in [
+        "CREATE DATABASE d",
+        "CREATE DATABASE \"lb_login_db\"",
+        "CREATE USER reader WITH PASSWORD 'r'",
+        "GRANT READ ON d TO reader",
+        "GRANT READ ON \"lb_login_db\" TO reader",
+        "CREATE USER writer WITH PASSWORD 'w'",
+        "GRANT ALL ON \"lb_login_db\" TO writer",
+        "CREATE USER nobody WITH PASSWORD 'n'",
+    ] {
+        locked.ask(statement).await;
+    }
+
+    // As a source.
+    for (user, password, want) in [
+        ("root", "wrong", Some(Reason::DatabaseLoginFailed)),
+        ("absent", "x", Some(Reason::DatabaseLoginFailed)),
+        ("root", "toor", None),
+        ("reader", "r", None),
+    ] {
+        let engine = locked.source(&locked.access(user, password));
+        let found = engine.probe().await.err().map(|error| error.reason());
+        assert_eq!(found, want, "{user}");
+        if want.is_none() {
+            let plan = engine.plan_export(&now()).await.unwrap();
+            engine.finish_export(&plan).await.unwrap();
+        }
+    }
+    let without = locked.source(&Access::default()).probe().await.unwrap_err();
+    assert_eq!(without.reason(), Reason::DatabaseLoginFailed);
+    let hidden = locked.source(&locked.access("nobody", "n"));
+    let error = hidden.plan_export(&now()).await.unwrap_err();
+    assert!(
+        matches!(
+            error.reason(),
+            Reason::DatabaseNotFound | Reason::DatabasePermissionDenied
+        ),
+        "{error}"
+    );
+
+    // As a target: the right to write is known before anything is touched.
+    lab.clean().await;
+    lab.a.ask("CREATE DATABASE lb_login_db").await;
+    lab.a
+        .write("lb_login_db", "autogen", "m v=1 1\n".into())
+        .await;
+    let spec = InfluxDbSource {
+        databases: lab.all().await,
+        ..InfluxDbSource::default()
+    };
+    let there = lab.export(spec, &now()).await.plan.structure;
+    lab.a.ask("CREATE DATABASE lb_login_more").await;
+    let spec = InfluxDbSource {
+        databases: lab.all().await,
+        ..InfluxDbSource::default()
+    };
+    let more = lab.export(spec, &now()).await.plan.structure;
+    lab.clean().await;
+    let plan = ImportPlan::default();
+    for (user, password, structure, want) in [
+        ("reader", "r", &there, Some("not authorized to write")),
+        ("writer", "w", &there, None),
+        (
+            "writer",
+            "w",
+            &more,
+            Some("may not make the database \"lb_login_more\""),
+        ),
+        ("root", "toor", &more, None),
+    ] {
+        let engine = locked.target(&locked.access(user, password));
+        let found = engine.prepare_import(&plan, structure).await;
+        match want {
+            None => found.unwrap(),
+            Some(words) => {
+                let error = found.unwrap_err();
+                assert_eq!(error.reason(), Reason::DatabasePermissionDenied, "{error}");
+                assert!(error.to_string().contains(words), "{error}");
+            }
+        }
+    }
+}
