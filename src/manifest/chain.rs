@@ -12,6 +12,10 @@ use sha2::{Digest, Sha256};
 use super::{Chain, Manifest, SourceInfo};
 use crate::api::common::ManifestRef;
 
+/// The most backups of a chain: so many are named in the status of a Restore and in the order of
+/// its pod, which Kubernetes takes up to 256 KiB.
+pub const MAX_CHAIN: usize = 512;
+
 /// What chains need to know of a committed backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {

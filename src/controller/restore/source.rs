@@ -11,13 +11,11 @@ use crate::api::restore::{AsOf, BackupLine, ChainScope, ManifestSource};
 use crate::api::{Backup, Restore};
 use crate::controller::context::Context;
 use crate::controller::error::Error;
-use crate::manifest::chain::Head;
+use crate::manifest::chain::{Head, MAX_CHAIN};
 use crate::manifest::line::{Line, Owner};
 use crate::storage::Location;
 use crate::transfer::{TransferError, catalog};
 
-/// The most backups that one Restore brings: what its status, and the order of its pod, can hold.
-pub(super) const MAX_CHAIN: usize = 512;
 /// The longest that one look at the bucket takes.
 const LOOK: Duration = Duration::from_secs(60);
 

@@ -118,8 +118,9 @@ pub async fn as_of(
     newest_of(store, &slots, |manifest| manifest.consistency_time <= time).await
 }
 
-/// What the next window of a line may build on. None where there is no backup yet, and where the
-/// newest can't be trusted or restored: then the next one has to be a full backup.
+/// What the next window of a line may build on. None where there is no backup yet, where the
+/// newest can't be trusted or restored, and where its chain is as long as one restore can bring:
+/// then the next one has to be a full backup.
 ///
 /// Only the newest backup, the one before it and its full are looked at: each was looked at in
 /// the same way when it was made.
@@ -129,7 +130,10 @@ pub async fn newest_chain(
 ) -> Result<Option<ChainState>, TransferError> {
     let slots = list_slots(store, line, None).await?;
     match chain_state(store, line, &slots).await {
-        Ok(state) => Ok(state),
+        Ok(state) => Ok(state.filter(|state| {
+            let chain = slots.iter().filter(|entry| entry.slot >= state.base);
+            chain.count() < chain::MAX_CHAIN
+        })),
         Err(error @ (TransferError::Manifest { .. } | TransferError::Chain { .. })) => {
             tracing::warn!(line, %error, "the newest chain can't be continued; a full backup is made");
             Ok(None)

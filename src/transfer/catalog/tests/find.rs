@@ -1,10 +1,11 @@
 use bytes::Bytes;
 
 use crate::api::conditions::Reason;
-use crate::manifest::chain::Head;
+use crate::manifest::chain::{Head, MAX_CHAIN};
 use crate::manifest::line::manifest_key;
 use crate::manifest::samples::{LINE, full, slot, time, window};
 use crate::manifest::{Chain, Commit};
+use crate::schedule::slot_name;
 use crate::storage::testing::{FailingStore, Failure, Op, tamper};
 use crate::transfer::TransferError;
 use crate::transfer::catalog::{
@@ -156,6 +157,21 @@ async fn what_a_window_may_build_on() {
         }
         let state = newest_chain(&location, LINE).await.unwrap();
         assert_eq!(state.map(|state| state.base), base.map(slot), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_ends_where_one_restore_could_not_bring_it() {
+    let location = FailingStore::new(&[]).location();
+    super::fill(&location, &[full(0), window(59, 0, 0)]).await;
+    for (count, goes_on) in [(MAX_CHAIN - 3, true), (MAX_CHAIN - 2, false)] {
+        for second in 1..=count {
+            let between = slot_name(time(second.try_into().unwrap()));
+            let key = manifest_key(LINE, &between);
+            location.put(&key, Bytes::from_static(b"{}")).await.unwrap();
+        }
+        let state = newest_chain(&location, LINE).await.unwrap();
+        assert_eq!(state.is_some(), goes_on, "{count} between");
     }
 }
 
