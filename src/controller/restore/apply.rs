@@ -2,14 +2,16 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 
 use super::lease::{self, Target};
 use super::state::{Observed, Plan, Start, TargetLease, has_ended};
+use super::stop;
 use crate::api::conditions::{self, types};
 use crate::api::{Restore, labels};
-use crate::controller::children::{self, check_label, check_owner, create_or_adopt, owned_by};
+use crate::controller::children::{check_label, check_owner, create_or_adopt, owned_by};
 use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::job_pod::{self, JobRequest};
@@ -43,7 +45,7 @@ pub(super) async fn apply(
         release,
         status: next,
         start,
-        stop,
+        stop: unwanted,
         note,
         requeue,
     } = plan;
@@ -75,8 +77,13 @@ pub(super) async fn apply(
             return Ok(Action::requeue(TAKEN));
         }
     }
-    if let Some((name, uid)) = stop {
-        children::delete(&jobs, &name, &uid).await?;
+    if let Some((name, uid)) = unwanted {
+        let pods: Api<Pod> = Api::namespaced(context.client.clone(), &namespace);
+        if stop::stop(&jobs, &pods, &name, &uid).await? {
+            let mut next = restore.status.clone().unwrap_or_default();
+            next.not_after = next.not_after.min(Some(context.clock.now()));
+            status::replace(&api, &restore, next).await?;
+        }
     }
     Ok(requeue.map_or_else(Action::await_change, Action::requeue))
 }

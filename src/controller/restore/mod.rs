@@ -8,6 +8,7 @@ mod order;
 mod source;
 mod state;
 mod status;
+mod stop;
 
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
