@@ -52,9 +52,8 @@ pub(super) async fn stop(
         }
         Ok::<(), kube::Error>(())
     };
-    match tokio::time::timeout(END, watch).await {
-        Ok(Err(error)) => tracing::warn!(job = name, %error, "the end of a pod can't be watched"),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err(error)) = tokio::time::timeout(END, watch).await {
+        tracing::warn!(job = name, %error, "the end of a pod can't be watched");
     }
     Ok(open.is_over())
 }

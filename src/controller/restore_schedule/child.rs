@@ -21,42 +21,42 @@ use crate::schedule::{bounded_name, slot_name};
 pub(super) struct Child<'a>(pub(super) &'a Restore);
 
 impl<'a> Child<'a> {
-    pub(super) fn name(&self) -> String {
+    pub(super) fn name(self) -> String {
         self.0.name_any()
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(self) -> bool {
         has_ended(self.0)
     }
 
-    pub(super) fn created(&self) -> Option<Timestamp> {
+    pub(super) fn created(self) -> Option<Timestamp> {
         self.0.creation_timestamp().map(|time| time.0)
     }
 
     /// Where it writes.
-    pub(super) fn place(&self) -> String {
+    pub(super) fn place(self) -> String {
         place(&self.0.spec.parameters)
     }
 
     /// The slot that it replays.
-    pub(super) fn slot(&self) -> Option<&'a str> {
+    pub(super) fn slot(self) -> Option<&'a str> {
         self.0.annotations().get(labels::SLOT).map(String::as_str)
     }
 
     /// Which attempt at its slot it is, counted from 1.
-    pub(super) fn attempt(&self) -> u32 {
+    pub(super) fn attempt(self) -> u32 {
         let label = self.0.labels().get(labels::ATTEMPT);
         label.and_then(|label| label.parse().ok()).unwrap_or(1)
     }
 
     /// Its status, where it is Complete.
-    pub(super) fn success(&self) -> Option<&'a RestoreStatus> {
+    pub(super) fn success(self) -> Option<&'a RestoreStatus> {
         let status = self.0.status.as_ref()?;
         is_true(&status.conditions, types::COMPLETE).then_some(status)
     }
 
     /// Reason and message, where it is Failed.
-    pub(super) fn failure(&self) -> Option<(&'a str, &'a str)> {
+    pub(super) fn failure(self) -> Option<(&'a str, &'a str)> {
         let conditions = &self.0.status.as_ref()?.conditions;
         conditions
             .iter()
@@ -65,7 +65,7 @@ impl<'a> Child<'a> {
     }
 
     /// When it ended.
-    pub(super) fn ended_at(&self) -> Option<Timestamp> {
+    pub(super) fn ended_at(self) -> Option<Timestamp> {
         self.0.status.as_ref()?.completion_time
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::child;
+use super::child::{self, Child};
 use super::state::{Bucket, Observed, Plan};
 use super::status;
 use crate::api::conditions::{self, Reason, State, types};
@@ -97,7 +97,7 @@ impl<'a> Step<'a> {
         let mut waits_for: Vec<String> = seen
             .children()
             .filter(|child| !child.has_ended())
-            .map(|child| child.name())
+            .map(Child::name)
             .collect();
         if let TargetLease::Busy { holder, until } = &seen.target
             && waits_for.is_empty()
@@ -176,7 +176,7 @@ impl<'a> Step<'a> {
             return;
         }
         let failures = seen.failures();
-        if let Some(ended) = failures.last.and_then(|child| child.ended_at()) {
+        if let Some(ended) = failures.last.and_then(Child::ended_at) {
             let due = after(ended, backoff(failures.count));
             if due > self.now {
                 self.plan.requeue = Some(until(due, self.now).min(POLL));
@@ -186,7 +186,7 @@ impl<'a> Step<'a> {
         let tried = seen
             .children()
             .filter(|child| child.slot() == Some(&head.slot))
-            .map(|child| child.attempt())
+            .map(Child::attempt)
             .max()
             .unwrap_or(0);
         let restore = child::of_backup(&seen.schedule, head, scope, tried + 1);
@@ -201,7 +201,7 @@ impl<'a> Step<'a> {
                 ),
             ));
         }
-        self.plan.status.active = restore.metadata.name.clone();
+        self.plan.status.active.clone_from(&restore.metadata.name);
         self.plan.create = Some(Box::new(restore));
     }
 
@@ -243,7 +243,7 @@ impl<'a> Step<'a> {
             return;
         }
         let restore = child::of_drill(&seen.schedule, slot.slot);
-        self.plan.status.active = restore.metadata.name.clone();
+        self.plan.status.active.clone_from(&restore.metadata.name);
         self.plan.create = Some(Box::new(restore));
         self.plan.status.last_slot_time = due.settled;
     }
@@ -337,7 +337,7 @@ impl<'a> Step<'a> {
         let ended: Vec<_> = self
             .seen
             .children()
-            .filter(child::Child::has_ended)
+            .filter(|child| child.has_ended())
             .collect();
         let surplus = ended.len().saturating_sub(keep);
         self.plan.delete = ended

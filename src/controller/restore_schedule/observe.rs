@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
-use super::state::{Bucket, Observed};
+use super::state::{Bucket, Observed, replayed};
 use super::status;
 use crate::api::conditions::Reason;
 use crate::api::{Restore, RestoreSchedule, RestoreScheduleStatus, labels};
@@ -111,7 +111,7 @@ impl Observed {
         // What decides is the status as it will be once ended Restores are taken over.
         let mut status: RestoreScheduleStatus = self.schedule.status.clone().unwrap_or_default();
         status::fold_ended(self, &mut status);
-        let last = self.replayed(&status);
+        let last = replayed(&status);
         let after = last.as_ref().map(|last| last.slot.as_str());
         let newer = catalog::list_slots(location, line, after).await?;
         let newer = newer.into_iter().next_back().map(|entry| entry.slot);

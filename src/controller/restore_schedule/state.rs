@@ -95,21 +95,13 @@ impl Observed {
         self.schedule.spec.mode == Mode::Continuous && !self.is_promoted()
     }
 
-    /// What the standby holds, by the status; where that was lost, by the Restores.
-    pub(super) fn replayed(&self, status: &RestoreScheduleStatus) -> Option<Replayed> {
-        Some(Replayed {
-            slot: status.last_slot.clone()?,
-            sha256: status.last_manifest.as_ref()?.sha256.clone(),
-        })
-    }
-
     /// True where the next backup in order fails and fails, or can't be restored at all: then the
     /// newest chain is replayed, whatever the standby holds.
     pub(super) fn starts_over(&self) -> bool {
         let failures = self.failures();
         let hopeless = failures
             .last
-            .and_then(|child| child.failure())
+            .and_then(Child::failure)
             .and_then(|(reason, _)| Reason::parse(reason))
             .is_some_and(|reason| {
                 matches!(
@@ -124,4 +116,12 @@ impl Observed {
             });
         hopeless || failures.count >= RESEED_AFTER
     }
+}
+
+/// What the standby holds, by its status.
+pub(super) fn replayed(status: &RestoreScheduleStatus) -> Option<Replayed> {
+    Some(Replayed {
+        slot: status.last_slot.clone()?,
+        sha256: status.last_manifest.as_ref()?.sha256.clone(),
+    })
 }

@@ -50,7 +50,7 @@ pub(super) fn fold_ended(seen: &Observed, status: &mut RestoreScheduleStatus) {
     }
     for child in seen.children().filter(|child| child.place() == place) {
         if let (Some(result), Some(slot)) = (child.success(), child.slot())
-            && is_news(&child, slot, status)
+            && is_news(child, slot, status)
         {
             fold(result, slot, &place, status);
         }
@@ -58,13 +58,13 @@ pub(super) fn fold_ended(seen: &Observed, status: &mut RestoreScheduleStatus) {
     status.active = seen
         .children()
         .rfind(|child| !child.has_ended())
-        .map(|child| child.name());
+        .map(Child::name);
 }
 
 /// True where a success was not taken over yet: that of the Restore that was under way, or one of
 /// a later slot that was made after the last one was over. (A standby that started over on another
 /// line may hold an earlier slot than Restores of before brought.)
-fn is_news(child: &Child<'_>, slot: &str, status: &RestoreScheduleStatus) -> bool {
+fn is_news(child: Child<'_>, slot: &str, status: &RestoreScheduleStatus) -> bool {
     if status.active.as_deref() == Some(&*child.name()) {
         return true;
     }

@@ -43,7 +43,7 @@ fn each_attempt_has_its_own_number_and_deadline() {
         assert_eq!(plan.requeue, Some(Duration::from_secs(wait)));
         assert_eq!(plan.status.attempt, attempt);
         assert_eq!((&plan.status.job, plan.status.not_after), (&None, None));
-        now = now + jiff::SignedDuration::from_secs(wait.cast_signed());
+        now += jiff::SignedDuration::from_secs(wait.cast_signed());
         let mut next = super::seen();
         next.restore.status = Some(plan.status);
         let plan = decide(&next, now);

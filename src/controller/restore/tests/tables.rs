@@ -232,7 +232,7 @@ fn what_is_done_about_a_run() {
                 s.restore.spec.parameters.retry = Some(RetryPolicy {
                     limit: Some(0),
                     ..RetryPolicy::default()
-                })
+                });
             },
             40,
             "failed",

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::too_many_lines)]
 
 mod drills;
 mod promotion;
@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::child;
 use super::decide::{decide, restore_refused};
-use super::state::{Bucket, Observed, Plan};
+use super::state::{Bucket, Observed, Plan, replayed};
 use crate::api::common::ManifestRef;
 use crate::api::conditions::{self, Reason, State, types};
 use crate::api::engines::{InfluxDbTarget, TargetSpec};

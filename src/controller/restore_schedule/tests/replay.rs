@@ -1,5 +1,7 @@
 use super::*;
 
+type Made = Option<(String, ChainScope)>;
+
 #[test]
 fn what_is_replayed() {
     use ChainScope::{Chain, Window};
@@ -15,7 +17,6 @@ fn what_is_replayed() {
         seen.schedule.spec.suspend = true;
         seen
     };
-    type Made = Option<(String, ChainScope)>;
     let rows: Vec<(&str, Observed, Made, &str, &str)> = vec![
         (
             "an empty bucket",
@@ -169,7 +170,7 @@ fn what_is_replayed() {
 #[test]
 fn when_the_newest_chain_is_replayed_instead() {
     let busy = End::Failed(Reason::TargetBusy);
-    for (row, seen, wanted) in [
+    for (row, seen, wanted) in vec![
         ("none", seen(), false),
         ("once", seen().with(2, -90, busy), false),
         ("twice", seen().with(2, -90, busy).with(2, -60, busy), false),

@@ -61,7 +61,7 @@ fn another_target_starts_from_nothing() {
         (&status.last_slot, &status.last_consistency_time),
         (&None, &None)
     );
-    assert_eq!(seen.replayed(&status), None);
+    assert_eq!(replayed(&status), None);
     // What was proven of the other one is not taken over again.
     assert_eq!(seen.looked(later(10)).schedule.status.unwrap().replays, 1);
 }
