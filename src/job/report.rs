@@ -185,10 +185,11 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn every_outcome_fits_and_can_be_read(
-            message in ".{0,3000}",
-            warnings in proptest::collection::vec("(?s).{0,900}", 0..40),
+            message in ".{0,1500}",
+            warnings in proptest::collection::vec("(?s).{0,600}", 0..24),
         ) {
             let text = encode(&failed(&message, warnings));
             prop_assert!(text.len() <= OUTCOME_LIMIT);
