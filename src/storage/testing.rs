@@ -16,6 +16,7 @@ use object_store::{
     ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload,
     PutResult, Result, UploadPart,
 };
+use tokio::sync::Notify;
 
 use super::Location;
 
@@ -44,6 +45,10 @@ pub(crate) enum Failure {
     CutAfter(usize),
     /// A put is done although it was asked for only where nothing is.
     ConditionIgnored,
+    /// Nothing is done, and no answer comes: whoever asked is killed.
+    KilledBefore,
+    /// It is done, and no answer comes: whoever asked is killed.
+    KilledAfter,
 }
 
 /// The stand-in, and what is known of its use.
@@ -56,25 +61,50 @@ struct Inner {
     script: Mutex<Vec<(Op, Failure)>>,
     calls: Mutex<Vec<Op>>,
     aborted: Mutex<usize>,
+    /// What happens at the call of this number, from 1.
+    at_call: Option<(usize, Failure)>,
+    killed: Notify,
 }
 
 impl FailingStore {
     pub(crate) fn new(script: &[(Op, Failure)]) -> Self {
-        Self::over(Arc::new(InMemory::new()), script)
+        Self::over(Arc::new(InMemory::new()), script, None)
+    }
+
+    /// Nothing fails but the call of this number, whatever it is; numbers are from 1.
+    pub(crate) fn at_call(number: usize, failure: Failure) -> Self {
+        let store = Arc::new(InMemory::new());
+        Self::over(store, &[], Some((number, failure)))
     }
 
     /// The same objects, with another script and nothing counted yet.
     pub(crate) fn with_script(&self, script: &[(Op, Failure)]) -> Self {
-        Self::over(self.0.store.clone(), script)
+        Self::over(self.0.store.clone(), script, None)
     }
 
-    fn over(store: Arc<InMemory>, script: &[(Op, Failure)]) -> Self {
+    fn over(
+        store: Arc<InMemory>,
+        script: &[(Op, Failure)],
+        at_call: Option<(usize, Failure)>,
+    ) -> Self {
         Self(Arc::new(Inner {
             store,
             script: Mutex::new(script.to_vec()),
             calls: Mutex::new(Vec::new()),
             aborted: Mutex::new(0),
+            at_call,
+            killed: Notify::new(),
         }))
+    }
+
+    /// Waits for the call that is never answered.
+    pub(crate) async fn killed(&self) {
+        self.0.killed.notified().await;
+    }
+
+    /// How many calls there were.
+    pub(crate) fn all_calls(&self) -> usize {
+        self.0.calls.lock().unwrap().len()
     }
 
     /// A location on it.
@@ -104,7 +134,19 @@ impl FailingStore {
     }
 
     fn next(&self, op: Op) -> Option<Failure> {
-        self.0.calls.lock().unwrap().push(op);
+        let number = {
+            let mut calls = self.0.calls.lock().unwrap();
+            calls.push(op);
+            calls.len()
+        };
+        if let Some((at, failure)) = self.0.at_call
+            && at == number
+        {
+            if matches!(failure, Failure::KilledBefore | Failure::KilledAfter) {
+                self.0.killed.notify_one();
+            }
+            return Some(failure);
+        }
         let mut script = self.0.script.lock().unwrap();
         let at = script.iter().position(|(of, _)| *of == op)?;
         Some(script.remove(at).1)
@@ -150,6 +192,11 @@ async fn with_failure<T>(
         Some(Failure::Unavailable) => Err(refusal("503 Service Unavailable", "SlowDown")),
         Some(Failure::Forbidden) => Err(refusal("403 Forbidden", "AccessDenied")),
         Some(Failure::AnswerLost) => doing.await.and(Err(lost())),
+        Some(Failure::KilledBefore) => std::future::pending().await,
+        Some(Failure::KilledAfter) => {
+            let _ = doing.await;
+            std::future::pending().await
+        }
     }
 }
 
@@ -236,6 +283,9 @@ impl ObjectStore for FailingStore {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.next(Op::List) {
+            Some(Failure::KilledBefore | Failure::KilledAfter) => {
+                futures::stream::pending().boxed()
+            }
             Some(_) => {
                 futures::stream::iter([Err(refusal("503 Service Unavailable", "SlowDown"))]).boxed()
             }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::api::conditions::Reason;
 use crate::manifest::Chain;
+use crate::storage::testing::{FailingStore, Op};
 
 #[tokio::test]
 async fn a_backup_is_committed_with_all_that_was_read() {
@@ -109,6 +110,37 @@ async fn a_stop_in_the_middle_leaves_no_manifest_and_no_data() {
     assert!(error.retryable());
     assert!(bucket.keys_with("/manifests/").await.is_empty());
     assert!(bucket.keys_with("/data/").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_stop_in_the_middle_of_a_file_aborts_its_upload() {
+    let store = FailingStore::new(&[]);
+    let bucket = Bucket {
+        store: Arc::new(InMemory::new()),
+        location: store.location(),
+    };
+    // Half of it is more than one piece of an upload.
+    let record = "x".repeat(10_000);
+    let table = (0..1400).map(|n| (format!("k{n:04}"), record.clone()));
+    let engine = Arc::new(StandInEngine {
+        hangs_in: Some("cpu".to_owned()),
+        ..StandInEngine::new("http://primary:8086").with_records("cpu", table)
+    });
+    let mut order = export_order(SLOTS[0]);
+    order.compression.codec = Codec::None;
+    let run = new_run("a1");
+    let stop = run.clock.stop_token().clone();
+    let order = Order::Export(Box::new(order));
+    let (outcome, ()) = tokio::join!(outcome(&run, order, &bucket, &engine), async {
+        engine.half_way.notified().await;
+        stop.cancel();
+    });
+    assert!(
+        matches!(outcome.result, RunResult::Failed(_)),
+        "{outcome:?}"
+    );
+    assert_eq!(store.calls(Op::Begin), 1);
+    assert_eq!(store.aborted(), 1);
 }
 
 #[tokio::test(start_paused = true)]

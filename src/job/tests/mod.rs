@@ -3,6 +3,7 @@
 
 mod export;
 mod import;
+mod once;
 mod prune;
 mod stand_in;
 mod verify;

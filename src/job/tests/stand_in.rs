@@ -55,9 +55,16 @@ impl StandInEngine {
     }
 
     pub(super) fn with_table(self, name: &str, records: usize) -> Self {
-        let table = (0..records)
-            .map(|n| (format!("k{n:06}"), format!("value of {name} {n}")))
-            .collect();
+        let table = (0..records).map(|n| (format!("k{n:06}"), format!("value of {name} {n}")));
+        self.with_records(name, table)
+    }
+
+    pub(super) fn with_records(
+        self,
+        name: &str,
+        records: impl Iterator<Item = (String, String)>,
+    ) -> Self {
+        let table = records.collect();
         self.tables.lock().unwrap().insert(name.to_owned(), table);
         self
     }
