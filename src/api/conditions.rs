@@ -159,6 +159,10 @@ pub enum Reason {
     NoObjective,
     /// A backup waits to be replayed.
     ReplayPending,
+    /// Slots passed without a Backup.
+    SlotsMissed,
+    /// The Backup of a slot could not be made.
+    BackupRefused,
     /// A fault that has no reason of its own.
     InternalError,
 }
@@ -235,6 +239,8 @@ impl Reason {
             Self::ObjectiveMissed => "ObjectiveMissed",
             Self::NoObjective => "NoObjective",
             Self::ReplayPending => "ReplayPending",
+            Self::SlotsMissed => "SlotsMissed",
+            Self::BackupRefused => "BackupRefused",
             Self::InternalError => "InternalError",
         }
     }

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,6 +53,31 @@ where
             what: what(),
             problem,
         }),
+    }
+}
+
+/// Objects of one page of a list.
+const PAGE: u32 = 500;
+
+/// All objects with a label of this value, read page by page.
+pub async fn list<K>(api: &Api<K>, label: &str, value: &str) -> Result<Vec<K>, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let mut params = ListParams::default()
+        .labels(&format!("{label}={value}"))
+        .limit(PAGE);
+    let mut all = Vec::new();
+    loop {
+        let page = api
+            .list(&params)
+            .await
+            .map_err(Error::api("list", format!("{} of {value}", K::plural(&()))))?;
+        all.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(all),
+        }
     }
 }
 

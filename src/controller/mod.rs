@@ -6,6 +6,7 @@
 //! controller may die between any two calls, and two may work at once.
 
 pub mod backup;
+pub mod backup_schedule;
 pub mod children;
 pub mod context;
 pub mod error;
@@ -15,7 +16,15 @@ pub mod metrics;
 pub mod restore;
 pub mod restore_schedule;
 pub mod retry;
+pub mod run;
 pub mod run_state;
+pub mod server;
 pub mod status;
+pub mod storage_location;
 pub mod store;
 pub mod time;
+
+#[cfg(test)]
+mod once_tests;
+#[cfg(test)]
+pub(crate) mod testing;

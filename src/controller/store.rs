@@ -113,6 +113,8 @@ pub struct StoreFault {
     pub reason: Reason,
     /// A sentence that says what to do.
     pub message: String,
+    /// True where it may pass without a change by a person.
+    pub retryable: bool,
 }
 
 impl From<StorageError> for StoreFault {
@@ -120,6 +122,17 @@ impl From<StorageError> for StoreFault {
         Self {
             reason: error.reason,
             message: error.message,
+            retryable: error.retryable,
+        }
+    }
+}
+
+impl From<TransferError> for StoreFault {
+    fn from(error: TransferError) -> Self {
+        Self {
+            reason: error.reason(),
+            message: error.to_string(),
+            retryable: error.retryable(),
         }
     }
 }
@@ -175,6 +188,7 @@ async fn read_credentials(
             message: format!(
                 "the Secret {name} does not exist in this namespace; create it with the keys accessKeyId and secretAccessKey"
             ),
+            retryable: false,
         }));
     };
     Ok(
@@ -200,6 +214,7 @@ async fn read_ca(
         message: format!(
             "the ConfigMap {name} with the CA bundle does not exist or lacks the key {key}; create it with PEM certificates"
         ),
+        retryable: false,
     }))
 }
 
@@ -240,9 +255,6 @@ pub async fn read_slot(location: &Location, identity: &Identity) -> Commit {
         Ok((manifest::Commit::Void(marker), _)) => Commit::Void(marker),
         Err(TransferError::NotFound { .. }) => Commit::Absent,
         Err(error @ TransferError::Manifest { .. }) => Commit::Unusable(error.to_string()),
-        Err(error) => Commit::Fault(StoreFault {
-            reason: error.reason(),
-            message: error.to_string(),
-        }),
+        Err(error) => Commit::Fault(error.into()),
     }
 }

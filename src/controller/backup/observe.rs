@@ -3,15 +3,14 @@
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
 use super::state::{Commit, Observed, Storage};
 use crate::api::{Backup, conditions, labels};
-use crate::controller::children::is_owned_by;
+use crate::controller::children::{self, is_owned_by};
 use crate::controller::context::Context;
 use crate::controller::error::Error;
-use crate::controller::job_pod::{database_secret, label_value};
+use crate::controller::job_pod::{JOB_NAME, database_secret, label_value};
 use crate::controller::run_state::{RunState, assess};
 use crate::controller::store::{self, LocationState};
 use crate::manifest::Identity;
@@ -56,13 +55,8 @@ impl Observed {
     ) -> Result<(), Error> {
         let jobs: Api<Job> = Api::namespaced(context.client.clone(), namespace);
         let owner = label_value(&self.backup.name_any());
-        let params = ListParams::default().labels(&format!("{}={owner}", labels::BACKUP));
-        let listed = jobs
-            .list(&params)
-            .await
-            .map_err(Error::api("list", format!("Jobs of Backup {owner}")))?;
-        let newest = listed
-            .items
+        let newest = children::list(&jobs, labels::BACKUP, &owner)
+            .await?
             .into_iter()
             .filter(|job| is_owned_by(job, uid))
             .filter_map(|job| Some((attempt_of(&job)?, job)))
@@ -78,13 +72,9 @@ impl Observed {
         };
         let pods: Api<Pod> = Api::namespaced(context.client.clone(), namespace);
         let name = job.name_any();
-        let params = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={name}"));
-        let pods = pods
-            .list(&params)
-            .await
-            .map_err(Error::api("list", format!("Pods of Job {name}")))?;
+        let pods = children::list(&pods, JOB_NAME, &name).await?;
         self.attempt = attempt;
-        self.run = assess(Some(&job), &pods.items, now);
+        self.run = assess(Some(&job), &pods, now);
         self.job = Some(job);
         Ok(())
     }

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use super::decide::Problem;
-use super::state::{Observed, after};
+use super::state::Observed;
 use crate::api::BackupSpec;
 use crate::api::conditions::Reason;
 use crate::api::order::{Bounds, ExportOrder, Order};
 use crate::api::storage_location::StorageLocationSpec;
+use crate::controller::time::after;
 
 /// What the job pod is told.
 pub(super) fn export(seen: &Observed, storage: &StorageLocationSpec, now: Timestamp) -> Order {

@@ -12,6 +12,7 @@ use crate::api::storage_location::StorageLocationSpec;
 use crate::api::{Backup, BackupStatus};
 use crate::controller::events::Note;
 use crate::controller::run_state::RunState;
+use crate::controller::time::after;
 use crate::manifest::Identity;
 
 pub(super) use crate::controller::store::Commit;
@@ -141,15 +142,4 @@ impl Observed {
     pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
         self.job.is_some() && now >= self.run_bound(now)
     }
-}
-
-/// A time so much later.
-pub(super) fn after(time: Timestamp, by: Duration) -> Timestamp {
-    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
-    time.saturating_add(by).unwrap_or(Timestamp::MAX)
-}
-
-/// How long it is until a time: nothing where it has passed.
-pub(super) fn until(time: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(time.duration_since(now)).unwrap_or(Duration::ZERO)
 }

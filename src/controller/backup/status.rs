@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::decide::Problem;
-use super::state::{Observed, Plan, after};
+use super::state::{Observed, Plan};
 use crate::api::backup::Phase;
 use crate::api::common::{ManifestRef, PhaseTiming};
 use crate::api::conditions::{self, Reason, State, types};
@@ -14,6 +14,7 @@ use crate::api::{BackupStatus, labels};
 use crate::controller::events::Note;
 use crate::controller::retry::Retry;
 use crate::controller::run_state::RunState;
+use crate::controller::time::after;
 use crate::manifest::{Chain, Manifest};
 
 /// The most warnings that a status holds.
@@ -48,17 +49,16 @@ pub(super) fn running(
     if status.start_time.is_none() {
         status.start_time = Some(seen.run_started().unwrap_or(now));
     }
-    match problem {
-        Some(problem) => in_progress(seen, &mut status, problem, now),
-        None => {
-            let message = format!("attempt {attempt} of {attempts} is under way");
-            in_progress(
-                seen,
-                &mut status,
-                &Problem::new(Reason::Running, message),
-                now,
-            );
-        }
+    if let Some(problem) = problem {
+        in_progress(seen, &mut status, problem, now);
+    } else {
+        let message = format!("attempt {attempt} of {attempts} is under way");
+        in_progress(
+            seen,
+            &mut status,
+            &Problem::new(Reason::Running, message),
+            now,
+        );
     }
     status
 }

@@ -30,6 +30,8 @@ pub use volumes::{database_secret, target_secret};
 const USER: i64 = 65532;
 /// Kubernetes takes 256 KiB of annotations; this leaves room for those of people.
 const ORDER_LIMIT: usize = 192 * 1024;
+/// The label by which Kubernetes tells a pod's Job.
+pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 /// Name of the only container.
 pub const CONTAINER: &str = "lifeboat";
 /// What a Job is given beyond its order's timeout, so that the pod ends by its own word.

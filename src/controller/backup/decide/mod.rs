@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::order;
-use super::state::{Commit, MakeVoid, Observed, Plan, Start, Storage, until};
+use super::state::{Commit, MakeVoid, Observed, Plan, Start, Storage};
 use super::status;
 use crate::api::conditions::Reason;
 use crate::api::outcome::{Outcome, RunResult};
@@ -19,6 +19,7 @@ use crate::controller::job_pod::job_name;
 use crate::controller::retry::Retry;
 use crate::controller::run_state::{RunState, SilentEnd};
 use crate::controller::store::is_writable;
+use crate::controller::time::{after, until};
 
 /// How soon what is waited for is looked at again: a location, a Secret, a store.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -226,27 +227,24 @@ fn ended_by_word(seen: &Observed, outcome: &Outcome, now: Timestamp) -> Plan {
             }
         }
         // It says that it is done, and the manifest was not found (that is decided before).
-        _ => match &seen.commit {
-            Commit::Fault(fault) if now < seen.run_bound(now) => Plan {
-                status: Some(status::waiting(
-                    seen,
-                    &Problem::new(
-                        fault.reason,
-                        format!(
-                            "the run is over and its manifest can't be read: {}",
-                            fault.message
-                        ),
-                    ),
-                    now,
-                )),
-                requeue: Some(LOOK_AGAIN),
-                ..Plan::default()
-            },
-            Commit::Fault(fault) => {
-                let problem = Problem::new(fault.reason, fault.message.clone());
-                status::failed(seen, &problem, now)
+        _ => match (&seen.commit, unread(seen)) {
+            (_, Some(problem)) if now < seen.run_bound(now) => {
+                let message = format!(
+                    "the run is over and its manifest can't be read yet: {}",
+                    problem.message
+                );
+                Plan {
+                    status: Some(status::waiting(
+                        seen,
+                        &Problem::new(problem.reason, message),
+                        now,
+                    )),
+                    requeue: Some(LOOK_AGAIN),
+                    ..Plan::default()
+                }
             }
-            Commit::Void(_) | Commit::Unusable(_) => taken(seen, now),
+            (_, Some(problem)) => status::failed(seen, &problem, now),
+            (Commit::Void(_) | Commit::Unusable(_), None) => taken(seen, now),
             _ => {
                 let problem = Problem::new(
                     Reason::RunLost,
@@ -255,6 +253,15 @@ fn ended_by_word(seen: &Observed, outcome: &Outcome, now: Timestamp) -> Plan {
                 again_or_fail(seen, &problem, true, now)
             }
         },
+    }
+}
+
+/// Why it can't be said what lies at the slot's key.
+fn unread(seen: &Observed) -> Option<Problem> {
+    match &seen.commit {
+        Commit::Fault(fault) => Some(Problem::new(fault.reason, fault.message.clone())),
+        Commit::NotLooked => Some(storage_problem(seen, &seen.storage)),
+        _ => None,
     }
 }
 
@@ -356,7 +363,7 @@ fn fail_unless_committed(
 /// time is over.
 fn wait(seen: &Observed, problem: &Problem, now: Timestamp) -> Plan {
     let from = seen.waits_until().unwrap_or_else(|| seen.created(now));
-    let bound = super::state::after(from, seen.timeout());
+    let bound = after(from, seen.timeout());
     if now >= bound {
         return fail(seen, problem, now);
     }

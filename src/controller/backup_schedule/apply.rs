@@ -1,0 +1,92 @@
+//! Does what was decided, in an order that may be cut short anywhere: the slot is noted down only
+//! after its Backup exists.
+
+use k8s_openapi::api::batch::v1::Job;
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt};
+
+use super::child;
+use super::state::{Observed, Plan, Prune};
+use crate::api::{Backup, BackupSchedule, labels};
+use crate::controller::children::{self, check_owner, create_or_adopt, owned_by};
+use crate::controller::context::Context;
+use crate::controller::error::Error;
+use crate::controller::job_pod::{self, JobRequest};
+use crate::controller::status;
+
+/// Why a plan could not be carried out.
+pub(super) enum Stopped {
+    /// The API server refused the Backup, and will again.
+    Refused(String),
+    /// Try again.
+    Error(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Does what was decided.
+pub(super) async fn apply(
+    context: &Context,
+    seen: &Observed,
+    plan: Plan,
+) -> Result<Action, Stopped> {
+    let Plan {
+        create,
+        prune,
+        delete,
+        status: next,
+        notes,
+        requeue,
+    } = plan;
+    let backups: Api<Backup> = Api::namespaced(context.client.clone(), &seen.namespace);
+    if let Some(backup) = create {
+        create_or_adopt(&backups, &*backup, |found| child::check(&backup, found))
+            .await
+            .map_err(|error| {
+                if error.is_refusal() {
+                    Stopped::Refused(error.to_string())
+                } else {
+                    Stopped::Error(error)
+                }
+            })?;
+    }
+    if let Some(prune) = prune {
+        start_prune(context, seen, prune).await?;
+    }
+    for (name, uid) in delete {
+        children::delete(&backups, &name, &uid).await?;
+    }
+    let api: Api<BackupSchedule> = Api::namespaced(context.client.clone(), &seen.namespace);
+    status::replace(&api, &seen.schedule, next).await?;
+    for note in notes {
+        context.events.publish(&seen.schedule, note).await;
+    }
+    Ok(requeue.map_or_else(Action::await_change, Action::requeue))
+}
+
+async fn start_prune(context: &Context, seen: &Observed, prune: Prune) -> Result<(), Error> {
+    let Prune {
+        job_name,
+        order,
+        timeout,
+    } = prune;
+    let job = job_pod::build(&JobRequest {
+        name: job_name,
+        namespace: &seen.namespace,
+        owner: owned_by(&seen.schedule)?,
+        owner_label: labels::BACKUP_SCHEDULE,
+        attempt: 1,
+        order: &order,
+        template: seen.schedule.spec.template.spec.job.as_ref(),
+        image: &context.image,
+        timeout,
+    })?;
+    let jobs: Api<Job> = Api::namespaced(context.client.clone(), &seen.namespace);
+    let uid = seen.schedule.uid().unwrap_or_default();
+    create_or_adopt(&jobs, &job, |found| check_owner(found, &uid)).await?;
+    Ok(())
+}

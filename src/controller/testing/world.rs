@@ -1,0 +1,184 @@
+//! A small world: one namespace with a StorageLocation that is Ready, and controllers that are
+//! called for everything that is there.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use serde_json::json;
+
+use super::SetClock;
+use super::api_server::StandInApiServer;
+use super::faults::Faults;
+use super::pods;
+use super::store::StandInStore;
+use crate::api::{Backup, BackupSchedule, StorageLocation};
+use crate::controller::context::{Clock, Cluster, Context};
+use crate::controller::error::Error;
+use crate::controller::events::Events;
+use crate::controller::metrics::Metrics;
+use crate::controller::{backup, backup_schedule, storage_location};
+use crate::transfer::catalog::{self, SlotEntry};
+
+pub(crate) const NAMESPACE: &str = "iot";
+
+/// The world.
+pub(crate) struct World {
+    pub(crate) server: StandInApiServer,
+    pub(crate) store: StandInStore,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) clock: Arc<SetClock>,
+    /// How often a controller was started anew.
+    pub(crate) restarts: usize,
+}
+
+impl World {
+    pub(crate) fn new(now: &str) -> Self {
+        let faults = Arc::new(Faults::default());
+        let clock = Arc::new(SetClock::at(now));
+        let world = Self {
+            server: StandInApiServer::new(faults.clone(), clock.clone()),
+            store: StandInStore::new(faults.clone()),
+            faults,
+            clock,
+            restarts: 0,
+        };
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": {"name": "dr-bucket", "namespace": NAMESPACE},
+            "data": {"accessKeyId": "YQ==", "secretAccessKey": "Yg=="},
+        }))
+        .unwrap();
+        world.server.put(&secret);
+        let location: StorageLocation = serde_json::from_value(json!({
+            "apiVersion": "lifeboat.dev/v1alpha1", "kind": "StorageLocation",
+            "metadata": {"name": "dr-bucket", "namespace": NAMESPACE},
+            "spec": {
+                "s3": {"bucket": "dr-exports"},
+                "credentials": {"secretRef": {"name": "dr-bucket"}},
+            },
+        }))
+        .unwrap();
+        world.server.put(&location);
+        world
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A schedule with this spec beside its template.
+    pub(crate) fn add_schedule(&self, spec: serde_json::Value) {
+        let mut spec = spec;
+        spec["template"] = json!({"spec": backup_spec()});
+        let schedule: BackupSchedule = serde_json::from_value(json!({
+            "apiVersion": "lifeboat.dev/v1alpha1", "kind": "BackupSchedule",
+            "metadata": {"name": "telemetry", "namespace": NAMESPACE},
+            "spec": spec,
+        }))
+        .unwrap();
+        self.server.put(&schedule);
+    }
+
+    /// A Backup that a person made.
+    pub(crate) fn add_backup(&self, name: &str, change: impl FnOnce(&mut Backup)) {
+        let mut backup: Backup = serde_json::from_value(json!({
+            "apiVersion": "lifeboat.dev/v1alpha1", "kind": "Backup",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": backup_spec(),
+        }))
+        .unwrap();
+        change(&mut backup);
+        self.server.put(&backup);
+    }
+
+    /// A controller that has just started.
+    fn context(&self) -> Context {
+        let client = self.server.client();
+        Context {
+            client: client.clone(),
+            cluster: Cluster {
+                name: "prod".to_owned(),
+                uid: "5c6f4ad4-0b5e-4d5e-9c36-0c1f2f0f8a11".to_owned(),
+            },
+            image: "lifeboat:test".to_owned(),
+            clock: self.clock.clone(),
+            stores: Arc::new(self.store.clone()),
+            events: Events::new(client, None),
+            metrics: Arc::new(Metrics::default()),
+        }
+    }
+
+    /// Lets the controllers look at everything, again and again until nothing changes. One that
+    /// was killed is started anew.
+    pub(crate) async fn settle(&mut self) {
+        for _ in 0..30 {
+            let before = self.server.version();
+            let stopped = self.look_at_everything().await.is_err();
+            if stopped {
+                self.faults.revive();
+                self.restarts += 1;
+            } else if self.server.version() == before {
+                return;
+            }
+        }
+        panic!(
+            "the controllers don't come to rest: {:#?}",
+            self.faults.writes()
+        );
+    }
+
+    async fn look_at_everything(&self) -> Result<(), Error> {
+        let context = self.context();
+        for location in self.server.all::<StorageLocation>(NAMESPACE) {
+            storage_location::reconcile(NAMESPACE, &location.name_any(), &context).await?;
+        }
+        for schedule in self.server.all::<BackupSchedule>(NAMESPACE) {
+            backup_schedule::reconcile(NAMESPACE, &schedule.name_any(), &context).await?;
+        }
+        for backup in self.server.all::<Backup>(NAMESPACE) {
+            backup::reconcile(NAMESPACE, &backup.name_any(), &context).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets every Job that has not ended export and commit.
+    pub(crate) async fn run_pods(&self) {
+        let bucket = self.store.behind_the_back();
+        for job in self.server.all::<Job>(NAMESPACE) {
+            if !pods::has_ended(&job) {
+                pods::export(&self.server, &bucket, &job, self.now()).await;
+            }
+        }
+    }
+
+    /// The only schedule.
+    pub(crate) fn schedule(&self) -> BackupSchedule {
+        self.server.all(NAMESPACE).pop().unwrap()
+    }
+
+    /// A Backup.
+    pub(crate) fn backup(&self, name: &str) -> Backup {
+        let all: Vec<Backup> = self.server.all(NAMESPACE);
+        all.into_iter()
+            .find(|backup| backup.name_any() == name)
+            .unwrap()
+    }
+
+    /// What is committed in the schedule's line.
+    pub(crate) async fn slots(&self) -> Vec<SlotEntry> {
+        let line = "lifeboat/v1/prod/iot/schedules/telemetry";
+        catalog::list_slots(&self.store.behind_the_back(), line, None)
+            .await
+            .unwrap()
+    }
+}
+
+fn backup_spec() -> serde_json::Value {
+    json!({
+        "source": {"influxdb": {"url": "http://influxdb:8086"}},
+        "storage": {"name": "dr-bucket"},
+        "timeout": "10m",
+    })
+}
