@@ -36,6 +36,8 @@ pub enum Command {
     /// Print the custom resource definitions as YAML
     #[command(after_help = "Example:\n  lifeboat crds | kubectl apply --server-side -f -")]
     Crds,
+    /// Run the controllers, in a cluster
+    Controller(ControllerArgs),
     /// Run in a job pod: export a source as the order says
     Export(OrderArgs),
     /// Run in a job pod: import backups as the order says
@@ -69,6 +71,29 @@ Examples:
 An incremental backup comes with the full one and the windows that it builds on. Each file of an
 InfluxDB backup can then be read by the stock tool, in the order of their names:
   for file in telemetry/*.gz; do influx -import -path \"$file\" -compressed -precision ns; done";
+
+/// How the controllers run. In a pod all of it comes from the environment.
+#[derive(Debug, Args)]
+pub struct ControllerArgs {
+    /// Name of this cluster in the bucket; no other cluster that writes there may have it
+    #[arg(long, env = "LIFEBOAT_CLUSTER_NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub cluster_name: String,
+    /// Image of job pods: the controller's own
+    #[arg(long, env = "LIFEBOAT_IMAGE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub image: String,
+    /// Namespace of the controller itself
+    #[arg(long, env = "POD_NAMESPACE", default_value = "lifeboat")]
+    pub own_namespace: String,
+    /// Name of this process in events
+    #[arg(long, env = "POD_NAME")]
+    pub instance: Option<String>,
+    /// Look at this namespace only
+    #[arg(long, env = "LIFEBOAT_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Where /healthz, /readyz and /metrics are served
+    #[arg(long, env = "LIFEBOAT_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: std::net::SocketAddr,
+}
 
 /// Where the order of a job pod is.
 #[derive(Debug, Args)]

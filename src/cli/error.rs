@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::api::generate::GenerateError;
+use crate::controller::run::RunError;
 use crate::job::JobError;
 use crate::storage::StorageError;
 use crate::transfer::TransferError;
@@ -27,6 +28,9 @@ pub enum CliError {
     /// The definitions can't be made.
     #[error(transparent)]
     Crds(#[from] GenerateError),
+    /// The controllers ended.
+    #[error(transparent)]
+    Controller(#[from] RunError),
     /// The process can't start its threads.
     #[error("the process can't start its threads: {0}")]
     Runtime(std::io::Error),

@@ -15,9 +15,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use args::{Cli, Command};
+pub use args::{Cli, Command, ControllerArgs};
 pub use error::CliError;
 
+use crate::controller::run::{self as controller, Options};
 use crate::job::pod::{self, PodFiles};
 use crate::telemetry::{self, LogFormat};
 
@@ -65,7 +66,9 @@ fn fail(error: &CliError) -> ExitCode {
 /// Pods log as JSON; people read.
 fn log_format(command: &Command) -> LogFormat {
     match command {
-        Command::Export(_) | Command::Import(_) | Command::Prune(_) => LogFormat::Json,
+        Command::Controller(_) | Command::Export(_) | Command::Import(_) | Command::Prune(_) => {
+            LogFormat::Json
+        }
         Command::Verify(args) if args.order.is_some() => LogFormat::Json,
         Command::Verify(_) | Command::List(_) | Command::Fetch(_) | Command::Crds => {
             LogFormat::Human
@@ -76,6 +79,7 @@ fn log_format(command: &Command) -> LogFormat {
 async fn run(command: &Command) -> Result<Exit, CliError> {
     let mut out = std::io::stdout();
     match command {
+        Command::Controller(args) => control(args).await,
         Command::Export(args) => Ok(run_order("export", &args.order, &args.root).await),
         Command::Import(args) => Ok(run_order("import", &args.order, &args.root).await),
         Command::Prune(args) => Ok(run_order("prune", &args.order, &args.root).await),
@@ -92,6 +96,19 @@ async fn run(command: &Command) -> Result<Exit, CliError> {
             Ok(Exit::Success)
         }
     }
+}
+
+async fn control(args: &ControllerArgs) -> Result<Exit, CliError> {
+    controller::run(Options {
+        cluster_name: args.cluster_name.clone(),
+        image: args.image.clone(),
+        own_namespace: args.own_namespace.clone(),
+        namespace: args.namespace.clone(),
+        listen: args.listen,
+        instance: args.instance.clone(),
+    })
+    .await?;
+    Ok(Exit::Success)
 }
 
 async fn run_order(task: &str, order: &Path, root: &Path) -> Exit {

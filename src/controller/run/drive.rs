@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::{Stream, StreamExt};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
 use kube::core::NamespaceResourceScope;
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
@@ -21,6 +23,9 @@ use super::backoff::Failures;
 use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::server::Health;
+
+/// Objects of a kind that are looked at at once: one whose store is slow holds up no other.
+const AT_ONCE: u16 = 32;
 
 /// Where objects are watched.
 #[derive(Clone)]
@@ -104,8 +109,29 @@ impl Drive {
         (Controller::for_stream(trigger, store.clone()), store)
     }
 
+    /// Calls the object that the label of a Job or pod names when that changes.
+    pub(super) fn follow_runs<K: Watched>(
+        &self,
+        controller: Controller<Metadata<K>>,
+        label: &'static str,
+    ) -> Controller<Metadata<K>> {
+        let controller = controller.owns_stream(self.labelled::<Job>(label));
+        self.follow::<K, Pod>(controller, label)
+    }
+
+    /// Calls the object that the label of another one names when that changes.
+    pub(super) fn follow<K: Watched, Other: Watched>(
+        &self,
+        controller: Controller<Metadata<K>>,
+        label: &'static str,
+    ) -> Controller<Metadata<K>> {
+        controller.watches_stream(self.labelled::<Other>(label), move |other| {
+            named_by(label, &other)
+        })
+    }
+
     /// Changes of objects that carry a label.
-    pub(super) fn labelled<K: Watched>(
+    fn labelled<K: Watched>(
         &self,
         label: &str,
     ) -> impl Stream<Item = Result<Metadata<K>, watcher::Error>> + Send + use<K> {
@@ -120,7 +146,6 @@ impl Drive {
         kind: &'static str,
         controller: Controller<Metadata<K>>,
         store: Store<Metadata<K>>,
-        concurrency: u16,
         look: Look,
     ) -> impl Future<Output = ()> + use<K, Look, Looking>
     where
@@ -137,7 +162,7 @@ impl Drive {
         };
         let waits = failures.clone();
         let events = controller
-            .with_config(Config::default().concurrency(concurrency))
+            .with_config(Config::default().concurrency(AT_ONCE))
             .graceful_shutdown_on(self.shutdown.clone().cancelled_owned())
             .run(
                 move |object: Arc<Metadata<K>>, context| {
@@ -159,10 +184,7 @@ impl Drive {
 }
 
 /// The object that a label names.
-pub(super) fn named_by<K: Watched>(
-    label: &str,
-    object: &impl ResourceExt,
-) -> Option<ObjectRef<Metadata<K>>> {
+fn named_by<K: Watched>(label: &str, object: &impl ResourceExt) -> Option<ObjectRef<Metadata<K>>> {
     let name = object.labels().get(label)?;
     let namespace = object.namespace()?;
     Some(ObjectRef::new(name).within(&namespace))

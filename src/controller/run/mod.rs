@@ -12,8 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, ResourceExt};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -23,8 +22,8 @@ use super::events::Events;
 use super::metrics::Metrics;
 use super::server::{Health, serve};
 use super::store::RealStores;
-use super::{backup, backup_schedule, storage_location};
-use crate::api::{Backup, BackupSchedule, StorageLocation, labels};
+use super::{backup, backup_schedule, restore, restore_schedule, storage_location};
+use crate::api::{Backup, BackupSchedule, Restore, RestoreSchedule, StorageLocation, labels};
 use drive::{Drive, Scope};
 
 /// How often it is asked whether the API server is there.
@@ -39,6 +38,8 @@ pub struct Options {
     pub cluster_name: String,
     /// Image of job pods.
     pub image: String,
+    /// The controller's own namespace.
+    pub own_namespace: String,
     /// Only this namespace; none: all.
     pub namespace: Option<String>,
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
@@ -114,7 +115,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
 }
 
 /// The kinds that are watched.
-const KINDS: usize = 3;
+const KINDS: usize = 5;
 
 async fn control(
     client: Client,
@@ -133,6 +134,7 @@ async fn control(
             name: options.cluster_name,
             uid,
         },
+        namespace: options.own_namespace,
         image: options.image,
         clock: Arc::new(SystemClock),
         stores: Arc::new(RealStores),
@@ -148,41 +150,69 @@ async fn control(
         health,
         shutdown,
     };
-    let locations = {
-        let (controller, store) = drive.of_changed_specs::<StorageLocation>();
-        drive.run("StorageLocation", controller, store, 16, |at| async move {
-            storage_location::reconcile(&at.namespace, &at.name, &at.context).await
-        })
-    };
-    let backups = {
-        let (controller, store) = drive.of::<Backup>();
-        let controller = controller
-            .owns_stream(drive.labelled::<Job>(labels::BACKUP))
-            .watches_stream(drive.labelled::<Pod>(labels::BACKUP), |pod| {
-                drive::named_by(labels::BACKUP, &pod)
-            });
-        drive.run("Backup", controller, store, 16, |at| async move {
-            Box::pin(backup::reconcile(&at.namespace, &at.name, &at.context)).await
-        })
-    };
-    let schedules = {
-        let (controller, store) = drive.of::<BackupSchedule>();
-        let controller = controller
-            .owns_stream(drive.labelled::<Job>(labels::BACKUP_SCHEDULE))
-            .watches_stream(drive.labelled::<Backup>(labels::BACKUP_SCHEDULE), |child| {
-                drive::named_by(labels::BACKUP_SCHEDULE, &child)
-            });
-        drive.run("BackupSchedule", controller, store, 16, |at| async move {
-            Box::pin(backup_schedule::reconcile(
-                &at.namespace,
-                &at.name,
-                &at.context,
-            ))
-            .await
-        })
-    };
-    tokio::join!(locations, backups, schedules);
+    tokio::join!(
+        locations(&drive),
+        backups(&drive),
+        backup_schedules(&drive),
+        restores(&drive),
+        restore_schedules(&drive),
+    );
     Ok(())
+}
+
+fn locations(drive: &Drive) -> impl Future<Output = ()> + use<> {
+    let (controller, store) = drive.of_changed_specs::<StorageLocation>();
+    drive.run("StorageLocation", controller, store, |at| async move {
+        Box::pin(storage_location::reconcile(
+            &at.namespace,
+            &at.name,
+            &at.context,
+        ))
+        .await
+    })
+}
+
+fn backups(drive: &Drive) -> impl Future<Output = ()> + use<> {
+    let (controller, store) = drive.of::<Backup>();
+    let controller = drive.follow_runs(controller, labels::BACKUP);
+    drive.run("Backup", controller, store, |at| async move {
+        Box::pin(backup::reconcile(&at.namespace, &at.name, &at.context)).await
+    })
+}
+
+fn backup_schedules(drive: &Drive) -> impl Future<Output = ()> + use<> {
+    let (controller, store) = drive.of::<BackupSchedule>();
+    let controller = drive.follow_runs(controller, labels::BACKUP_SCHEDULE);
+    let controller = drive.follow::<_, Backup>(controller, labels::BACKUP_SCHEDULE);
+    drive.run("BackupSchedule", controller, store, |at| async move {
+        Box::pin(backup_schedule::reconcile(
+            &at.namespace,
+            &at.name,
+            &at.context,
+        ))
+        .await
+    })
+}
+
+fn restores(drive: &Drive) -> impl Future<Output = ()> + use<> {
+    let (controller, store) = drive.of::<Restore>();
+    let controller = drive.follow_runs(controller, labels::RESTORE);
+    drive.run("Restore", controller, store, |at| async move {
+        Box::pin(restore::reconcile(&at.namespace, &at.name, &at.context)).await
+    })
+}
+
+fn restore_schedules(drive: &Drive) -> impl Future<Output = ()> + use<> {
+    let (controller, store) = drive.of::<RestoreSchedule>();
+    let controller = drive.follow::<_, Restore>(controller, labels::RESTORE_SCHEDULE);
+    drive.run("RestoreSchedule", controller, store, |at| async move {
+        Box::pin(restore_schedule::reconcile(
+            &at.namespace,
+            &at.name,
+            &at.context,
+        ))
+        .await
+    })
 }
 
 /// Uid of the cluster, once the API server tells it.

@@ -102,6 +102,7 @@ impl World {
                 name: "prod".to_owned(),
                 uid: "5c6f4ad4-0b5e-4d5e-9c36-0c1f2f0f8a11".to_owned(),
             },
+            namespace: "lifeboat".to_owned(),
             image: "lifeboat:test".to_owned(),
             clock: self.clock.clone(),
             stores: Arc::new(self.store.clone()),

@@ -212,9 +212,11 @@ pub(super) async fn read_heads(
         heads: Vec::new(),
         invalid: None,
     };
-    let mut commits = futures::stream::iter(slots)
-        .map(|entry| async move {
-            match find_commit(store, &entry.key, None).await {
+    // Owned keys: a future over borrowed ones can't be sent to another thread by the compiler's rules.
+    let keys: Vec<String> = slots.iter().map(|entry| entry.key.clone()).collect();
+    let mut commits = futures::stream::iter(keys)
+        .map(|key| async move {
+            match find_commit(store, &key, None).await {
                 Ok(Some((Commit::Backup(manifest), reference))) => {
                     Ok(Ok(Some(Head::new(&manifest, &reference))))
                 }
