@@ -59,6 +59,32 @@ pub struct TargetSpec {
     pub command: Option<NotBuilt>,
 }
 
+const INFLUXDB: &str = "influxdb";
+
+impl SourceSpec {
+    /// The engine's name, as manifests write it; none where it is not built.
+    pub fn engine(&self) -> Option<&'static str> {
+        self.influxdb.as_ref().map(|_| INFLUXDB)
+    }
+}
+
+impl TargetSpec {
+    /// The engine's name, as manifests write it; none where it is not built.
+    pub fn engine(&self) -> Option<&'static str> {
+        self.influxdb.as_ref().map(|_| INFLUXDB)
+    }
+
+    /// The URL that names the target in `confirm`.
+    pub fn url(&self) -> Option<&str> {
+        self.influxdb.as_ref().map(|influxdb| influxdb.url.as_str())
+    }
+
+    /// Whether the engine imports what was exported with `method`.
+    pub fn imports(&self, method: &str) -> bool {
+        self.influxdb.is_some() && method == "lineProtocol"
+    }
+}
+
 /// Holds the place of what is not built yet, so that it is refused and never ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]

@@ -8,7 +8,6 @@ use super::parallel::{self, Pool, width};
 use super::progress::CountedSink;
 use super::{JobError, Run, RunClock, claim};
 use crate::api::common::{Compression, Totals};
-use crate::api::engines::SourceSpec;
 use crate::api::order::ExportOrder;
 use crate::api::outcome::Exported;
 use crate::engine::{Engine, ExportPlan, ExportRequest, PartPlan, PartSummary};
@@ -173,7 +172,7 @@ impl Export<'_> {
             identity: self.order.identity.clone(),
             run_id: self.run.id.clone(),
             source: SourceInfo {
-                engine: engine_name(&self.order.source).to_owned(),
+                engine: self.order.source.engine().unwrap_or_default().to_owned(),
                 method: plan.method,
                 engine_version: plan.server.version,
                 server_id: plan.server.server_id,
@@ -262,14 +261,5 @@ impl PartWork {
             compression: self.compression.clone(),
             max_file_bytes: PartFormat::MAX_FILE_BYTES,
         }
-    }
-}
-
-/// The engine's name, as manifests write it.
-fn engine_name(source: &SourceSpec) -> &'static str {
-    if source.influxdb.is_some() {
-        "influxdb"
-    } else {
-        "none"
     }
 }

@@ -15,7 +15,7 @@ const DEFAULT_PARALLELISM: u32 = 4;
 const MAX_PARALLELISM: u32 = 32;
 
 /// How long tasks may take to clean up once they are told to stop.
-const CLEAN_UP: Duration = Duration::from_secs(15);
+const CLEAN_UP: Duration = Duration::from_secs(10);
 
 /// How many parts are worked on at once.
 pub(super) fn width(limits: &Limits) -> usize {

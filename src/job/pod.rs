@@ -16,9 +16,9 @@ use crate::api::storage_location::StorageLocationSpec;
 use crate::engine::{self, Access, Engine};
 use crate::storage::{self, Location, StorageCredentials};
 
-/// How long cleaning up may take once the run's time is over. After it the process ends, whatever
-/// still hangs: no import outlives its time.
-const CLEAN_UP: Duration = Duration::from_secs(25);
+/// How long cleaning up may take once the run's time is over: uploads are aborted, what a drill made
+/// is dropped. After it the process ends, whatever still hangs: no import outlives its time.
+const CLEAN_UP: Duration = Duration::from_secs(30);
 /// The most bytes of a CA bundle: what a ConfigMap holds.
 const CA_LIMIT: u64 = 1024 * 1024;
 

@@ -5,6 +5,7 @@ mod policy;
 mod preflight;
 mod proof;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::storage::Location;
 
 /// How long a drill may take to drop what it made once the run is over. It has to fit into the time
 /// that Kubernetes leaves a pod between SIGTERM and SIGKILL.
-const DROP_TIME: Duration = Duration::from_secs(20);
+const DROP_TIME: Duration = Duration::from_secs(15);
 
 /// What every step of an import needs.
 struct Import {
@@ -123,9 +124,9 @@ impl Import {
     /// Drops what the drill made, also after a failure. What stays is said; its names are the
     /// drill's own, so nobody else's data is in the way.
     async fn drop_drill(&self, backups: &[Backup]) {
-        let Some(newest) = backups.last() else { return };
         let plan = self.plan(0);
-        let drop = self.engine.drop_drill(&plan, &newest.structure);
+        let structure = all_structure(backups);
+        let drop = self.engine.drop_drill(&plan, &structure);
         let problem = match tokio::time::timeout(DROP_TIME, drop).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
@@ -160,19 +161,21 @@ fn plan_at(order: &ImportOrder, number: usize) -> ImportPlan {
 /// What is made before the records of the backup at this place. Under `Replace` everything that
 /// any backup of the chain holds is dropped with the first one, and never again.
 fn structure_for(backups: &[Backup], number: usize, policy: ConflictPolicy) -> Vec<Part> {
-    let mut structure = backups
-        .get(number)
-        .map(|backup| backup.structure.clone())
-        .unwrap_or_default();
-    if policy == ConflictPolicy::Replace {
-        for part in backups.iter().skip(1).flat_map(|backup| &backup.structure) {
-            let known = |other: &Part| other.kind == part.kind && other.name == part.name;
-            if !structure.iter().any(known) {
-                structure.push(part.clone());
-            }
-        }
+    match backups.get(number) {
+        Some(_) if policy == ConflictPolicy::Replace => all_structure(backups),
+        Some(backup) => backup.structure.clone(),
+        None => Vec::new(),
     }
-    structure
+}
+
+/// What is made for any backup of the chain, each name once, as the oldest has it.
+fn all_structure(backups: &[Backup]) -> Vec<Part> {
+    let mut seen = HashSet::new();
+    let parts = backups.iter().flat_map(|backup| &backup.structure);
+    parts
+        .filter(|part| seen.insert((&part.kind, &part.name)))
+        .cloned()
+        .collect()
 }
 
 fn newest(backups: &[Backup]) -> Result<jiff::Timestamp, JobError> {

@@ -1,7 +1,6 @@
 //! Decides whether an import may go on. Pure: it looks at what was found, and touches nothing.
 
 use crate::api::conditions::Reason;
-use crate::api::engines::TargetSpec;
 use crate::api::order::ImportOrder;
 use crate::api::restore::{ConflictPolicy, Verify};
 use crate::job::JobError;
@@ -9,25 +8,17 @@ use crate::manifest::{Chain, Manifest};
 
 /// Written before the URL in `confirm` to allow a restore into its own source.
 const SOURCE_WORD: &str = "source ";
+/// The shortest prefix of a drill's names.
+const SHORTEST_DRILL_PREFIX: usize = 8;
 
 /// The URL that names the target in `confirm`.
-pub(super) fn target_url(target: &TargetSpec) -> Result<&str, JobError> {
-    match &target.influxdb {
-        Some(influxdb) => Ok(&influxdb.url),
-        None => Err(JobError::refused(
+fn target_url(order: &ImportOrder) -> Result<&str, JobError> {
+    order.target.url().ok_or_else(|| {
+        JobError::refused(
             Reason::NotSupported,
             "target names no engine that is built; set target.influxdb",
-        )),
-    }
-}
-
-/// The engine's name, as manifests write it.
-pub(super) fn target_engine(target: &TargetSpec) -> &'static str {
-    if target.influxdb.is_some() {
-        "influxdb"
-    } else {
-        "none"
-    }
+        )
+    })
 }
 
 /// Whether the backups can go into a target of this engine, and be checked as asked.
@@ -36,7 +27,10 @@ pub(super) fn check_supported(
     manifests: &[Manifest],
     engine_supports: bool,
 ) -> Result<(), JobError> {
-    let target = target_engine(&order.target);
+    let target = order
+        .target
+        .engine()
+        .unwrap_or("of no engine that is built");
     for manifest in manifests {
         let source = &manifest.source;
         if source.engine != target {
@@ -48,7 +42,7 @@ pub(super) fn check_supported(
                 ),
             ));
         }
-        if source.method != "lineProtocol" {
+        if !order.target.imports(&source.method) {
             return Err(JobError::refused(
                 Reason::NotSupported,
                 format!(
@@ -88,7 +82,7 @@ pub(super) fn check_not_source(
     manifests: &[Manifest],
     target_id: &str,
 ) -> Result<(), JobError> {
-    let url = target_url(&order.target)?;
+    let url = target_url(order)?;
     let allowed = order
         .confirm
         .as_deref()
@@ -119,6 +113,26 @@ pub(super) fn policy_at(order: &ImportOrder, number: usize) -> ConflictPolicy {
         ConflictPolicy::Fail
     } else {
         order.conflict_policy
+    }
+}
+
+/// Refuses a prefix that could be the beginning of a name in use: what begins with it is dropped.
+pub(super) fn check_drill(order: &ImportOrder) -> Result<(), JobError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    match &order.drill_prefix {
+        Some(prefix)
+            if prefix.len() < SHORTEST_DRILL_PREFIX
+                || !prefix.ends_with('_')
+                || !prefix.chars().all(plain) =>
+        {
+            Err(JobError::refused(
+                Reason::NotSupported,
+                format!(
+                    "{prefix:?} can't be a drill's prefix: it takes at least {SHORTEST_DRILL_PREFIX} of a-z, 0-9 and _, and a _ at its end"
+                ),
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -180,7 +194,7 @@ pub(super) fn check_holds(order: &ImportOrder, what: &str) -> Result<(), JobErro
             Reason::TargetNotEmpty,
             format!(
                 "the target is not empty: {what}. Empty it, restore under new names with remap, or set conflictPolicy to Overwrite and confirm to \"{}\"",
-                target_url(&order.target)?
+                target_url(order)?
             ),
         )),
         ConflictPolicy::Overwrite if !confirmed(order)? => Err(confirmation_missing(
@@ -192,7 +206,7 @@ pub(super) fn check_holds(order: &ImportOrder, what: &str) -> Result<(), JobErro
 }
 
 fn confirmation_missing(order: &ImportOrder, why: &str) -> JobError {
-    match target_url(&order.target) {
+    match target_url(order) {
         Ok(url) => JobError::refused(
             Reason::ConfirmationMissing,
             format!("{why}: set confirm to \"{url}\""),
@@ -202,7 +216,7 @@ fn confirmation_missing(order: &ImportOrder, why: &str) -> JobError {
 }
 
 fn confirmed(order: &ImportOrder) -> Result<bool, JobError> {
-    let url = target_url(&order.target)?;
+    let url = target_url(order)?;
     Ok(order
         .confirm
         .as_deref()
@@ -226,7 +240,7 @@ fn normal(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::api::common::Limits;
-    use crate::api::engines::InfluxDbTarget;
+    use crate::api::engines::{InfluxDbTarget, TargetSpec};
     use crate::api::order::Bounds;
     use crate::api::restore::Preflight;
     use crate::api::storage_location::StorageLocationSpec;
@@ -299,6 +313,25 @@ mod tests {
         let error = check_confirm(&order(ConflictPolicy::Replace, None)).unwrap_err();
         assert_eq!(error.reason(), Reason::ConfirmationMissing);
         assert!(error.to_string().ends_with(&format!("\"{URL}\"")));
+    }
+
+    #[test]
+    fn a_drill_has_a_prefix_that_nobody_else_has() {
+        let cases = [
+            (None, true),
+            (Some("lifeboat_drill_0a1b2c3d_"), true),
+            (Some(""), false),
+            (Some("_"), false),
+            (Some("drill_"), false),
+            (Some("telemetry"), false),
+            (Some("drill-77aa-"), false),
+            (Some("drill \"77aa_"), false),
+        ];
+        for (prefix, good) in cases {
+            let mut order = order(ConflictPolicy::Fail, None);
+            order.drill_prefix = prefix.map(str::to_owned);
+            assert_eq!(check_drill(&order).is_ok(), good, "{prefix:?}");
+        }
     }
 
     #[test]

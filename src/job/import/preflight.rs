@@ -35,6 +35,7 @@ impl Import {
         let manifests = self.read_manifests().await?;
         let supported = self.engine.supports(self.order.verify);
         policy::check_supported(&self.order, &manifests, supported)?;
+        policy::check_drill(&self.order)?;
         policy::check_confirm(&self.order)?;
         let server = self.run.clock.within(self.engine.probe()).await?;
         policy::check_not_source(&self.order, &manifests, &server.server_id)?;
