@@ -180,7 +180,11 @@ fn pod_spec(request: &JobRequest<'_>, settings: template::Settings) -> PodSpec {
         containers: vec![Container {
             name: CONTAINER.to_owned(),
             image: Some(settings.image.unwrap_or_else(|| request.image.to_owned())),
-            args: Some(vec![task(request.order).to_owned()]),
+            args: Some(
+                [task(request.order), "--order", paths::ORDER]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ),
             env: Some(vec![EnvVar {
                 name: RUN_ID_ENV.to_owned(),
                 value_from: Some(EnvVarSource {

@@ -105,7 +105,8 @@ fn the_pod_fits_pod_security_restricted_and_has_no_token() {
         security.capabilities.unwrap().drop,
         Some(vec!["ALL".to_owned()])
     );
-    assert_eq!(container.args, Some(vec!["export".to_owned()]));
+    let args = ["export", "--order", paths::ORDER].map(str::to_owned);
+    assert_eq!(container.args, Some(args.to_vec()));
     assert_eq!(container.command, None);
 }
 
