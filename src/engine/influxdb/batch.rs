@@ -22,6 +22,7 @@ pub(super) struct Batcher {
     whole: usize,
     records: u64,
     in_ddl: bool,
+    room: usize,
 }
 
 /// What is not line protocol.
@@ -36,6 +37,15 @@ pub(super) enum Malformed {
 }
 
 impl Batcher {
+    /// One whose batches have about `room` bytes: memory is taken once for each.
+    pub(super) fn with_room(room: usize) -> Self {
+        Self {
+            kept: Vec::with_capacity(room),
+            room,
+            ..Self::default()
+        }
+    }
+
     /// Takes the next piece.
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Malformed> {
         self.kept.extend_from_slice(piece);
@@ -76,8 +86,11 @@ impl Batcher {
 
     /// All whole records.
     pub(super) fn take(&mut self) -> Batch {
-        let rest = self.kept.split_off(self.whole);
-        let bytes = std::mem::replace(&mut self.kept, rest);
+        let rest = &self.kept[self.whole..];
+        let mut next = Vec::with_capacity(self.room.max(rest.len()));
+        next.extend_from_slice(rest);
+        let mut bytes = std::mem::replace(&mut self.kept, next);
+        bytes.truncate(self.whole);
         self.whole = 0;
         Batch {
             bytes,

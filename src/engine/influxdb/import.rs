@@ -1,6 +1,7 @@
 //! Writes one part.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -46,7 +47,7 @@ pub(super) async fn import(
     records: &mut dyn RecordSource,
 ) -> Result<ImportReport, EngineError> {
     let mut report = ImportReport::default();
-    let mut batcher = Batcher::default();
+    let mut batcher = Batcher::with_room(BATCH + BATCH / 4);
     let mut under_way = FuturesUnordered::new();
     let mut ended = false;
     while !ended {
@@ -68,12 +69,19 @@ pub(super) async fn import(
             Some(std::mem::take(&mut batcher).finish().map_err(malformed)?)
         };
         for batch in batch.into_iter().filter(|batch| batch.records > 0) {
-            while under_way.len() >= IN_FLIGHT {
-                if let Some(done) = under_way.next().await {
-                    add(&mut report, done?);
+            // The permit comes first, so that few batches are held in memory, by all parts together.
+            let mut permit = pin!(target.permits.acquire());
+            let permit = loop {
+                let full = under_way.len() >= IN_FLIGHT;
+                tokio::select! {
+                    permit = &mut permit, if !full => break permit.ok(),
+                    Some(done) = under_way.next() => add(&mut report, done?),
                 }
-            }
-            under_way.push(write(target, batch));
+            };
+            under_way.push(async move {
+                let _permit = permit;
+                write(target, batch).await
+            });
         }
     }
     while let Some(done) = under_way.next().await {

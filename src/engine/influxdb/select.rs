@@ -87,7 +87,7 @@ pub(super) async fn plan(
             }
             parts.push(part);
         }
-        structure.push(database.to_part());
+        structure.extend(database.to_parts());
     }
     Ok(ExportPlan {
         server,

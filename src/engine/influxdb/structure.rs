@@ -22,6 +22,8 @@ pub(super) const NAME_MEASUREMENT: &str = "measurement";
 const POLICIES: &str = "retentionPolicies";
 const QUERIES: &str = "continuousQueries";
 const COMPLETE: &str = "complete";
+/// Bytes of names in one part.
+const NAMES_LIMIT: usize = 256 * 1024;
 /// The server's own bound is lower.
 const NAME_LIMIT: usize = 65_536;
 
@@ -40,29 +42,35 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// As a part.
-    pub(super) fn to_part(&self) -> Part {
+    /// As parts of one name, so that no line of the parts index grows too long: the first holds the
+    /// structure, and the names of complete measurements follow on as many as it takes.
+    pub(super) fn to_parts(&self) -> Vec<Part> {
         // Plain lists and maps of strings and numbers always have a JSON form.
         let json = |value: serde_json::Result<String>| value.unwrap_or_default();
-        Part {
+        let part = |attributes| Part {
             kind: KIND_DATABASE.to_owned(),
             name: BTreeMap::from([(NAME_DATABASE.to_owned(), self.name.clone())]),
-            attributes: BTreeMap::from([
-                (
-                    POLICIES.to_owned(),
-                    json(serde_json::to_string(&self.policies)),
-                ),
-                (
-                    QUERIES.to_owned(),
-                    json(serde_json::to_string(&self.queries)),
-                ),
-                (
-                    COMPLETE.to_owned(),
-                    json(serde_json::to_string(&self.complete)),
-                ),
-            ]),
+            attributes,
             ..Part::default()
+        };
+        let mut parts = vec![part(BTreeMap::from([
+            (
+                POLICIES.to_owned(),
+                json(serde_json::to_string(&self.policies)),
+            ),
+            (
+                QUERIES.to_owned(),
+                json(serde_json::to_string(&self.queries)),
+            ),
+        ]))];
+        for (policy, names) in &self.complete {
+            for some in chunks(names) {
+                let complete = BTreeMap::from([(policy, some)]);
+                let text = json(serde_json::to_string(&complete));
+                parts.push(part(BTreeMap::from([(COMPLETE.to_owned(), text)])));
+            }
         }
+        parts
     }
 
     /// From a part of a backup, which is hostile until it was checked.
@@ -88,11 +96,52 @@ impl Database {
     }
 }
 
-/// All structure parts.
+/// Cuts a list of names where its JSON form may grow beyond [`NAMES_LIMIT`].
+fn chunks(names: &[String]) -> Vec<&[String]> {
+    let mut chunks = Vec::new();
+    let (mut start, mut size) = (0, 0);
+    for (at, name) in names.iter().enumerate() {
+        // A character takes six bytes at most.
+        let more = name.len() * 6 + 3;
+        if at > start && size + more > NAMES_LIMIT {
+            chunks.push(&names[start..at]);
+            (start, size) = (at, 0);
+        }
+        size += more;
+    }
+    if start < names.len() {
+        chunks.push(&names[start..]);
+    }
+    chunks
+}
+
+/// All databases of structure parts; parts of one name are one database.
 pub(super) fn read_all(parts: &[Part]) -> Result<Vec<Database>, EngineError> {
+    let mut all: BTreeMap<String, Database> = BTreeMap::new();
     // A measurement without records has no files either, as a window often finds it.
-    let databases = parts.iter().filter(|part| part.kind != KIND_MEASUREMENT);
-    databases.map(Database::from_part).collect()
+    for part in parts.iter().filter(|part| part.kind != KIND_MEASUREMENT) {
+        let found = Database::from_part(part)?;
+        let database = all.entry(found.name.clone()).or_default();
+        database.name = found.name;
+        for policy in found.policies {
+            if !database
+                .policies
+                .iter()
+                .any(|have| have.name == policy.name)
+            {
+                database.policies.push(policy);
+            }
+        }
+        for query in found.queries {
+            if !database.queries.iter().any(|have| have.name == query.name) {
+                database.queries.push(query);
+            }
+        }
+        for (policy, names) in found.complete {
+            database.complete.entry(policy).or_default().extend(names);
+        }
+    }
+    Ok(all.into_values().collect())
 }
 
 fn read<T: DeserializeOwned + Default>(part: &Part, key: &str) -> Result<T, EngineError> {
@@ -160,16 +209,41 @@ mod tests {
             }],
             complete: BTreeMap::from([("autogen".into(), vec!["m".into()])]),
         };
-        assert_eq!(Database::from_part(&database.to_part()).unwrap(), database);
+        assert_eq!(read_all(&database.to_parts()).unwrap(), [database.clone()]);
+        // The structure of a chain: each backup's parts, one after another.
+        let twice = [database.to_parts(), database.to_parts()].concat();
+        let found = read_all(&twice).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].policies, database.policies);
+    }
+
+    #[test]
+    fn many_names_are_cut_into_parts_that_an_index_takes() {
+        let names: Vec<String> = (0..50_000)
+            .map(|at| format!("measurement {at}\u{1}"))
+            .collect();
+        let database = Database {
+            name: "d".into(),
+            complete: BTreeMap::from([("r".into(), names.clone())]),
+            ..Database::default()
+        };
+        let parts = database.to_parts();
+        assert!(
+            parts
+                .iter()
+                .all(|part| serde_json::to_string(part).unwrap().len() < 1 << 20)
+        );
+        assert_eq!(read_all(&parts).unwrap()[0].complete["r"], names);
     }
 
     #[test]
     fn hostile_parts_are_refused() {
-        let good = Database {
+        let parts = Database {
             name: "d".into(),
             ..Database::default()
         }
-        .to_part();
+        .to_parts();
+        let good = parts[0].clone();
         let with = |key: &str, value: &str| {
             let mut part = good.clone();
             part.attributes.insert(key.into(), value.into());

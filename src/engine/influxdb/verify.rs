@@ -233,7 +233,7 @@ impl Lookup<'_> {
         for lines in wanted {
             for (time, line) in lines {
                 let have = there.get(&(line.key, *time));
-                if have.is_some_and(|have| line.fields().all(|(k, v)| have.get(k) == Some(&v))) {
+                if have.is_some_and(|have| holds(have, line)) {
                     report.found += 1;
                     continue;
                 }
@@ -258,6 +258,57 @@ impl Lookup<'_> {
                         .push(fault::word(&format!("{how}: {name} {time}")));
                 }
             }
+        }
+    }
+}
+
+/// Whether all fields of a record are there with the same value.
+fn holds(have: &Fields<'_>, line: &Line<'_>) -> bool {
+    line.fields()
+        .all(|(key, value)| have.get(key).is_some_and(|there| same(there, value)))
+}
+
+/// Whether two texts are one value. Both are in the canonical form, as a rule; a file that another
+/// tool wrote may say `1.50` or `true`.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    one == other || (value(one).is_some() && value(one) == value(other))
+}
+
+/// A float's bits, or a boolean.
+fn value(text: &[u8]) -> Option<(bool, u64)> {
+    match text {
+        b"t" | b"T" | b"true" | b"True" | b"TRUE" => Some((true, 1)),
+        b"f" | b"F" | b"false" | b"False" | b"FALSE" => Some((true, 0)),
+        _ => {
+            let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+            Some((false, number.to_bits()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_in_several_texts() {
+        for (one, other, want) in [
+            ("1.5", "1.5", true),
+            ("1.5", "1.50", true),
+            ("1", "1e0", true),
+            ("0", "-0", false),
+            ("1", "1i", false),
+            ("t", "true", true),
+            ("t", "f", false),
+            ("t", "1", false),
+            ("\"1\"", "1", false),
+            ("\"a\"", "\"b\"", false),
+        ] {
+            assert_eq!(
+                same(one.as_bytes(), other.as_bytes()),
+                want,
+                "{one} {other}"
+            );
         }
     }
 }
