@@ -209,7 +209,10 @@ mod tests {
             }],
             complete: BTreeMap::from([("autogen".into(), vec!["m".into()])]),
         };
-        assert_eq!(read_all(&database.to_parts()).unwrap(), [database.clone()]);
+        assert_eq!(
+            read_all(&database.to_parts()).unwrap(),
+            std::slice::from_ref(&database)
+        );
         // The structure of a chain: each backup's parts, one after another.
         let twice = [database.to_parts(), database.to_parts()].concat();
         let found = read_all(&twice).unwrap();

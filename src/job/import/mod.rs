@@ -5,7 +5,6 @@ mod policy;
 mod preflight;
 mod proof;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -168,14 +167,11 @@ fn structure_for(backups: &[Backup], number: usize, policy: ConflictPolicy) -> V
     }
 }
 
-/// What is made for any backup of the chain, each name once, as the oldest has it.
+/// What is made for any backup of the chain, the oldest first. Parts of one name add up: a long list
+/// is cut into several parts, and a later backup may hold more of a database.
 fn all_structure(backups: &[Backup]) -> Vec<Part> {
-    let mut seen = HashSet::new();
-    let parts = backups.iter().flat_map(|backup| &backup.structure);
-    parts
-        .filter(|part| seen.insert((&part.kind, &part.name)))
-        .cloned()
-        .collect()
+    let structures = backups.iter().map(|backup| &backup.structure);
+    structures.flatten().cloned().collect()
 }
 
 fn newest(backups: &[Backup]) -> Result<jiff::Timestamp, JobError> {
