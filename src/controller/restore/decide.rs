@@ -197,7 +197,8 @@ impl Step<'_> {
             return self.fail(status, &problem);
         }
         if let Some(next) = status.next_attempt_time.filter(|next| *next > now) {
-            return status::plan(status, until(next, now));
+            // A promotion meanwhile ends it.
+            return status::plan(status, until(next, now).min(LOOK_AGAIN));
         }
         if open_attempt(&status).is_some() && status.not_after.is_none_or(|end| end <= now) {
             let failure = Failure {
@@ -237,6 +238,14 @@ impl Step<'_> {
         } else {
             status.manifests.clone()
         };
+        if let Some(secret) = &self.seen.missing_secret {
+            return Err(Stop::Wait(Problem::new(
+                Reason::SecretNotFound,
+                format!(
+                    "the Secret {secret} with the database's login does not exist in this namespace; create it with the keys username and password"
+                ),
+            )));
+        }
         if let TargetLease::Busy { holder, until } = &self.seen.target {
             return Err(Stop::Wait(Problem::new(
                 Reason::TargetBusy,
@@ -344,7 +353,7 @@ impl Step<'_> {
         Plan {
             release: true,
             note: Some(status::warn(&word)),
-            ..status::plan(status, wait)
+            ..status::plan(status, wait.min(LOOK_AGAIN))
         }
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
@@ -14,6 +14,7 @@ use crate::api::{Restore, RestoreSchedule, labels};
 use crate::controller::children::is_owned_by;
 use crate::controller::context::Context;
 use crate::controller::error::Error;
+use crate::controller::job_pod::target_secret;
 use crate::controller::run_state::{RunState, assess};
 use crate::controller::store::{self, LocationState};
 
@@ -29,6 +30,7 @@ pub(super) async fn observe(context: &Context, restore: Restore) -> Result<Obser
         fenced: false,
         storage: Storage::NotLooked,
         resolved: None,
+        missing_secret: None,
         target: TargetLease::Free,
     };
     if seen.has_ended() {
@@ -38,7 +40,7 @@ pub(super) async fn observe(context: &Context, restore: Restore) -> Result<Obser
     seen.fenced = is_fenced(context, &namespace, &seen.restore).await?;
     if seen.may_start(now) {
         seen.look_at_source(context, &namespace).await?;
-        seen.look_at_target(context, now).await?;
+        seen.look_at_target(context, &namespace, now).await?;
     }
     Ok(seen)
 }
@@ -128,14 +130,31 @@ impl Observed {
         Ok(())
     }
 
-    async fn look_at_target(&mut self, context: &Context, now: Timestamp) -> Result<(), Error> {
-        let Some(normalised) = lease::normalised(&self.restore.spec.parameters.target) else {
+    async fn look_at_target(
+        &mut self,
+        context: &Context,
+        namespace: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let spec = &self.restore.spec.parameters.target;
+        let Some(normalised) = lease::normalised(spec) else {
             self.resolved = Some(Resolved::Refused(Problem::new(
                 Reason::InvalidSpec,
                 "the target's url can't be read; write for example http://influxdb:8086",
             )));
             return Ok(());
         };
+        if let Some(secret) = target_secret(spec) {
+            // Its metadata only: the controller never sees what is in it.
+            let secrets: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
+            let found = secrets
+                .get_metadata_opt(secret)
+                .await
+                .map_err(Error::api("get", format!("Secret {secret}")))?;
+            if found.is_none() {
+                self.missing_secret = Some(secret.to_owned());
+            }
+        }
         let target = Target::new(context, normalised, &self.restore);
         self.target = target.look(now).await?;
         Ok(())
@@ -143,13 +162,9 @@ impl Observed {
 }
 
 /// True where the RestoreSchedule that made the Restore was promoted: by its spec, or by the latch
-/// in its status. A schedule of the same name that did not make it says nothing.
+/// in its status. One that was made anew under the same name speaks for its standby too.
 async fn is_fenced(context: &Context, namespace: &str, restore: &Restore) -> Result<bool, Error> {
-    let made_by = restore.labels();
-    let (Some(name), Some(uid)) = (
-        made_by.get(labels::RESTORE_SCHEDULE),
-        made_by.get(labels::SCHEDULE_UID),
-    ) else {
+    let Some(name) = restore.labels().get(labels::RESTORE_SCHEDULE) else {
         return Ok(false);
     };
     let api: Api<RestoreSchedule> = Api::namespaced(context.client.clone(), namespace);
@@ -157,9 +172,7 @@ async fn is_fenced(context: &Context, namespace: &str, restore: &Restore) -> Res
         .get_opt(name)
         .await
         .map_err(Error::api("get", format!("RestoreSchedule {name}")))?;
-    Ok(found
-        .filter(|schedule| schedule.uid().as_ref() == Some(uid))
-        .is_some_and(|schedule| is_promoted(&schedule)))
+    Ok(found.is_some_and(|schedule| is_promoted(&schedule)))
 }
 
 /// True from the moment that promotion was asked for.

@@ -33,6 +33,8 @@ pub(super) struct Observed {
     pub(super) storage: Storage,
     /// What the source comes to; looked at only while the status names no manifests.
     pub(super) resolved: Option<Resolved>,
+    /// The Secret with the target's login, where it does not exist.
+    pub(super) missing_secret: Option<String>,
     /// Who works on the target.
     pub(super) target: TargetLease,
 }

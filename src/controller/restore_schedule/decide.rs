@@ -141,9 +141,8 @@ impl<'a> Step<'a> {
             }
             Bucket::NotLooked => return,
         };
-        if newer.is_some() {
-            self.plan.status.newest_slot.clone_from(newer);
-        }
+        let status = &mut self.plan.status;
+        status.newest_slot = newer.clone().or_else(|| status.last_slot.clone());
         self.in_sync(newer.as_deref());
         let problem = match next {
             None | Some(Next::UpToDate) => None,

@@ -40,13 +40,14 @@ fn each_attempt_has_its_own_number_and_deadline() {
     let mut now = later(40);
     for (attempt, wait) in [(1, 30), (2, 60), (3, 120)] {
         let plan = decide(&seen, now);
-        assert_eq!(plan.requeue, Some(Duration::from_secs(wait)));
+        let next = now + jiff::SignedDuration::from_secs(wait);
+        assert_eq!(plan.status.next_attempt_time, Some(next));
         assert_eq!(plan.status.attempt, attempt);
         assert_eq!((&plan.status.job, plan.status.not_after), (&None, None));
-        now += jiff::SignedDuration::from_secs(wait.cast_signed());
-        let mut next = super::seen();
-        next.restore.status = Some(plan.status);
-        let plan = decide(&next, now);
+        now = next;
+        let mut next_seen = super::seen();
+        next_seen.restore.status = Some(plan.status);
+        let plan = decide(&next_seen, now);
         assert_eq!(plan.start.as_ref().unwrap().attempt, attempt + 1);
         assert_eq!(plan.status.next_attempt_time, None);
         assert_eq!(

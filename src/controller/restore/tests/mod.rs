@@ -4,8 +4,6 @@ mod attempts;
 mod tables;
 mod words;
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -80,6 +78,7 @@ fn seen() -> Observed {
         fenced: false,
         storage: Storage::Ready(Box::default()),
         resolved: Some(Resolved::Manifests(vec![manifest()])),
+        missing_secret: None,
         target: TargetLease::Free,
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn what_is_done_before_a_run() {
-    let rows: [(&str, Change, &str, &str); 17] = [
+    let rows: [(&str, Change, &str, &str); 18] = [
         ("all there", |_| {}, "start", "Running"),
         (
             "cancelled",
@@ -56,6 +56,12 @@ fn what_is_done_before_a_run() {
             |s| s.resolved = Some(Resolved::Waiting(Problem::new(Reason::StoreError, "wait"))),
             "wait",
             "StoreError",
+        ),
+        (
+            "no login",
+            |s| s.missing_secret = Some("login".to_owned()),
+            "wait",
+            "SecretNotFound",
         ),
         (
             "another has the target",
