@@ -27,4 +27,6 @@ pub mod time;
 #[cfg(test)]
 mod once_tests;
 #[cfg(test)]
+mod standby_tests;
+#[cfg(test)]
 pub(crate) mod testing;

@@ -134,10 +134,8 @@ impl Target {
         };
         match self.api.delete(&self.name, &params).await {
             Ok(_) => Ok(()),
-            // Gone, or taken by another since.
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
-                Ok(())
-            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            // A conflict too: whether another took it since is seen at the next look.
             Err(error) => Err(self.error("delete")(error)),
         }
     }

@@ -95,6 +95,17 @@ impl StandInApiServer {
         self.0.objects.lock().unwrap().version()
     }
 
+    /// Deletes an object behind the controllers' back, with what it owns.
+    pub(crate) fn delete<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) {
+        let place = Place {
+            plural: K::plural(&()).into_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let mut objects = self.0.objects.lock().unwrap();
+        objects.delete(&place, None).unwrap();
+    }
+
     async fn answer(self, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();

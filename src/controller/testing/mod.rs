@@ -6,6 +6,7 @@ pub(crate) mod api_server;
 pub(crate) mod faults;
 mod objects;
 pub(crate) mod pods;
+pub(crate) mod standby;
 pub(crate) mod store;
 pub(crate) mod world;
 

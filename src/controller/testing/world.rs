@@ -14,15 +14,17 @@ use super::api_server::StandInApiServer;
 use super::faults::Faults;
 use super::pods;
 use super::store::StandInStore;
-use crate::api::{Backup, BackupSchedule, StorageLocation};
+use crate::api::{Backup, BackupSchedule, Restore, RestoreSchedule, StorageLocation};
 use crate::controller::context::{Clock, Cluster, Context};
 use crate::controller::error::Error;
 use crate::controller::events::Events;
 use crate::controller::metrics::Metrics;
-use crate::controller::{backup, backup_schedule, storage_location};
+use crate::controller::{backup, backup_schedule, restore, restore_schedule, storage_location};
 use crate::transfer::catalog::{self, SlotEntry};
 
 pub(crate) const NAMESPACE: &str = "iot";
+/// The controller's own.
+pub(crate) const OWN_NAMESPACE: &str = "lifeboat";
 
 /// The world.
 pub(crate) struct World {
@@ -102,7 +104,7 @@ impl World {
                 name: "prod".to_owned(),
                 uid: "5c6f4ad4-0b5e-4d5e-9c36-0c1f2f0f8a11".to_owned(),
             },
-            namespace: "lifeboat".to_owned(),
+            namespace: OWN_NAMESPACE.to_owned(),
             image: "lifeboat:test".to_owned(),
             clock: self.clock.clone(),
             stores: Arc::new(self.store.clone()),
@@ -116,7 +118,7 @@ impl World {
     pub(crate) async fn settle(&mut self) {
         for _ in 0..30 {
             let before = self.server.version();
-            let stopped = self.look_at_everything().await.is_err();
+            let stopped = Box::pin(self.look_at_everything()).await.is_err();
             if stopped {
                 self.faults.revive();
                 self.restarts += 1;
@@ -140,6 +142,12 @@ impl World {
         }
         for backup in self.server.all::<Backup>(NAMESPACE) {
             backup::reconcile(NAMESPACE, &backup.name_any(), &context).await?;
+        }
+        for schedule in self.server.all::<RestoreSchedule>(NAMESPACE) {
+            restore_schedule::reconcile(NAMESPACE, &schedule.name_any(), &context).await?;
+        }
+        for restore in self.server.all::<Restore>(NAMESPACE) {
+            restore::reconcile(NAMESPACE, &restore.name_any(), &context).await?;
         }
         Ok(())
     }
