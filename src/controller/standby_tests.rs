@@ -50,7 +50,7 @@ fn phase(restore: &Restore) -> Phase {
 
 async fn restored(fault: Option<(usize, Fault)>) -> World {
     let mut world = world(fault).await;
-    world.add_restore("again", json!({}));
+    world.add_restore("again", &json!({}));
     world.settle_over(&[10]).await;
     world.run_import(End::Imported);
     world.settle_over(&[10]).await;
@@ -157,7 +157,7 @@ async fn a_standby_follows_and_is_promoted_whatever_call_fails() {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_vanished_holds_back_the_next_until_its_deadline() {
     let mut world = world(None).await;
-    world.add_restore("again", json!({}));
+    world.add_restore("again", &json!({}));
     world.settle().await;
     let job = world.open_imports().pop().unwrap();
     world
@@ -198,7 +198,7 @@ async fn what_a_pod_or_its_kubelet_told_is_believed_at_once() {
         ),
     ] {
         let mut world = world(None).await;
-        world.add_restore("again", json!({}));
+        world.add_restore("again", &json!({}));
         world.settle().await;
         world.run_import(end);
         world.settle().await;
@@ -214,14 +214,14 @@ async fn what_a_pod_or_its_kubelet_told_is_believed_at_once() {
 #[tokio::test(start_paused = true)]
 async fn two_restores_of_one_target_run_one_after_the_other() {
     let mut world = world(None).await;
-    world.add_restore("first", json!({}));
+    world.add_restore("first", &json!({}));
     world.add_restore(
         "second",
-        json!({"target": {"influxdb": {"url": "https://INFLUXDB-B.:8086/"}}}),
+        &json!({"target": {"influxdb": {"url": "https://INFLUXDB-B.:8086/"}}}),
     );
     world.add_restore(
         "elsewhere",
-        json!({"target": {"influxdb": {"url": "http://influxdb-c:8086"}}, "cancel": true}),
+        &json!({"target": {"influxdb": {"url": "http://influxdb-c:8086"}}, "cancel": true}),
     );
     world.settle_over(&[10]).await;
     assert_eq!(reason(&world.restore("second")), "TargetBusy");
@@ -238,10 +238,10 @@ async fn two_restores_of_one_target_run_one_after_the_other() {
 #[tokio::test(start_paused = true)]
 async fn a_holder_that_was_deleted_loses_the_target_at_its_deadline() {
     let mut world = world(None).await;
-    world.add_restore("first", json!({}));
+    world.add_restore("first", &json!({}));
     world.settle().await;
     world.server.delete::<Restore>(NAMESPACE, "first");
-    world.add_restore("second", json!({"timeout": "1h"}));
+    world.add_restore("second", &json!({"timeout": "1h"}));
     world.settle_over(&[10, 600]).await;
     assert_eq!(reason(&world.restore("second")), "TargetBusy");
     world.settle_over(&[111]).await;
@@ -347,7 +347,7 @@ async fn a_lost_status_is_told_by_the_restores_or_starts_over() {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_restore_ends() {
     let mut world = world(None).await;
-    world.add_restore("again", json!({}));
+    world.add_restore("again", &json!({}));
     world.settle().await;
     world
         .server

@@ -34,7 +34,7 @@ impl World {
     }
 
     /// A Restore of the newest backup, changed by these fields of the spec.
-    pub(crate) fn add_restore(&self, name: &str, fields: Value) {
+    pub(crate) fn add_restore(&self, name: &str, fields: &Value) {
         let mut spec = json!({
             "source": {"latest": line()},
             "target": {"influxdb": {"url": "http://influxdb-b:8086"}},

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::too_many_lines)]
 
 mod attempts;
+mod sources;
 mod tables;
 mod words;
 
