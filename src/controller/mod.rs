@@ -25,6 +25,8 @@ pub mod store;
 pub mod time;
 
 #[cfg(test)]
+mod life_tests;
+#[cfg(test)]
 mod once_tests;
 #[cfg(test)]
 mod standby_tests;

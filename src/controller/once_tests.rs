@@ -1,6 +1,6 @@
 //! A whole life, from slots to complete Backups, with the controller killed before and after every
 //! single call that it makes to the API server and to the store, and with every call failing once.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::large_futures)]
 
 use std::collections::BTreeSet;
 

@@ -9,10 +9,13 @@ use super::spec::{BadSpec, Spec};
 use super::state::{Child, End, Gate, Observed, Plan};
 use crate::api::BackupScheduleStatus;
 use crate::api::conditions::{self, Reason, State, types};
-use crate::controller::time::until;
+use crate::controller::time::{after, until};
 
 /// The most names in `active`.
 const ACTIVE: usize = 16;
+
+/// How often a standby's schedule looks whether it is promoted.
+const LOOK_FOR_PROMOTION: Duration = Duration::from_secs(10);
 
 /// What was found of the slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,11 +23,18 @@ pub(super) struct Outlook {
     /// When the next slot starts.
     pub(super) next: Option<Timestamp>,
     /// Why the newest slot has no Backup.
-    pub(super) overdue: Option<String>,
+    pub(super) overdue: Option<Overdue>,
     /// When a slot that waits becomes overdue.
     pub(super) overdue_at: Option<Timestamp>,
     /// The clock is before a slot that has run.
     pub(super) clock_behind: bool,
+}
+
+/// Why the newest slot has no Backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Overdue {
+    pub(super) reason: Reason,
+    pub(super) message: String,
 }
 
 /// A spec that can't be read: nothing is done until it is changed.
@@ -117,7 +127,7 @@ pub(super) fn conclude(
         &objective.message,
     );
     match &outlook.overdue {
-        Some(message) => set(types::OVERDUE, State::True, Reason::SlotsMissed, message),
+        Some(Overdue { reason, message }) => set(types::OVERDUE, State::True, *reason, message),
         None => set(
             types::OVERDUE,
             State::False,
@@ -125,8 +135,10 @@ pub(super) fn conclude(
             "every slot has its Backup",
         ),
     }
+    let promotion = (seen.gate != Gate::Open).then(|| after(now, LOOK_FOR_PROMOTION));
     [
         outlook.next,
+        promotion,
         outlook.overdue_at.filter(|time| *time > now),
         objective.flips_at,
     ]
@@ -136,30 +148,50 @@ pub(super) fn conclude(
     .map(|time| until(time, now))
 }
 
-/// Sets `Ready` to False.
-pub(super) fn set_not_ready(
+/// What was overdue stays so until a Backup of that slot or a later one is there.
+pub(super) fn still_overdue(status: &BackupScheduleStatus, backups: &[Child]) -> Option<Overdue> {
+    let before = status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == types::OVERDUE && c.status == "True")?;
+    let last = status.last_slot_time?;
+    let is_there = |child: &Child| child.slot.is_some_and(|slot| slot >= last);
+    if backups.iter().any(is_there) {
+        return None;
+    }
+    let reason = serde_json::from_value(serde_json::Value::String(before.reason.clone())).ok()?;
+    Some(Overdue {
+        reason,
+        message: before.message.clone(),
+    })
+}
+
+/// The Backup of a slot could not be made.
+pub(super) fn set_refused(
     status: &mut BackupScheduleStatus,
     seen: &Observed,
-    reason: Reason,
     message: &str,
     now: Timestamp,
 ) {
     let generation = seen.schedule.metadata.generation;
-    conditions::set(
-        &mut status.conditions,
-        types::READY,
-        State::False,
-        reason,
-        message,
-        generation,
-        now,
-    );
+    let reason = Reason::BackupRefused;
+    let list = &mut status.conditions;
+    for (type_, state) in [(types::READY, State::False), (types::OVERDUE, State::True)] {
+        conditions::set(list, type_, state, reason, message, generation, now);
+    }
 }
 
 fn readiness(seen: &Observed, outlook: &Outlook) -> (State, Reason, String) {
     if let Gate::Closed(name) = &seen.gate {
         let message = format!("it starts once the RestoreSchedule {name} is promoted");
         return (State::True, Reason::WaitingForPromotion, message);
+    }
+    if let Some(refused) = outlook
+        .overdue
+        .as_ref()
+        .filter(|overdue| overdue.reason == Reason::BackupRefused)
+    {
+        return (State::False, refused.reason, refused.message.clone());
     }
     if let Some((reason, message)) = trouble(&seen.backups) {
         return (State::False, reason, message);

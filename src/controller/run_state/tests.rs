@@ -1,4 +1,11 @@
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+// The tables are long by their nature.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::too_many_lines,
+    clippy::large_stack_arrays,
+    clippy::needless_pass_by_value
+)]
 
 use serde_json::{Value, json};
 

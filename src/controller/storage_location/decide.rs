@@ -115,7 +115,7 @@ fn ready_of(list: &[Condition]) -> Option<&Condition> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::unnecessary_wraps)]
 
     use jiff::SignedDuration;
 

@@ -90,6 +90,17 @@ impl StandInApiServer {
             .collect()
     }
 
+    /// Deletes an object behind the controllers' back.
+    pub(crate) fn delete<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) {
+        let place = Place {
+            plural: K::plural(&()).into_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let mut objects = self.0.objects.lock().unwrap();
+        objects.delete(&place, None).unwrap();
+    }
+
     /// Changes with every change of any object, events apart.
     pub(crate) fn version(&self) -> u64 {
         self.0.objects.lock().unwrap().version()

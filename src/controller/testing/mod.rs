@@ -1,6 +1,6 @@
 //! Stand-ins for what the controllers work with: an API server, a bucket, job pods, the clock.
 //! Each call to the first two can be made to fail, or to be the last one of a controller's life.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)]
 
 pub(crate) mod api_server;
 pub(crate) mod faults;

@@ -2,11 +2,13 @@
 //! called for everything that is there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
+use kube::runtime::controller::Action;
 use serde_json::json;
 
 use super::SetClock;
@@ -47,12 +49,7 @@ impl World {
             clock,
             restarts: 0,
         };
-        let secret: Secret = serde_json::from_value(json!({
-            "metadata": {"name": "dr-bucket", "namespace": NAMESPACE},
-            "data": {"accessKeyId": "YQ==", "secretAccessKey": "Yg=="},
-        }))
-        .unwrap();
-        world.server.put(&secret);
+        world.add_secret();
         let location: StorageLocation = serde_json::from_value(json!({
             "apiVersion": "lifeboat.dev/v1alpha1", "kind": "StorageLocation",
             "metadata": {"name": "dr-bucket", "namespace": NAMESPACE},
@@ -68,6 +65,16 @@ impl World {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The bucket's keys.
+    pub(crate) fn add_secret(&self) {
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": {"name": "dr-bucket", "namespace": NAMESPACE},
+            "data": {"accessKeyId": "YQ==", "secretAccessKey": "Yg=="},
+        }))
+        .unwrap();
+        self.server.put(&secret);
     }
 
     /// A schedule with this spec beside its template.
@@ -118,12 +125,13 @@ impl World {
     pub(crate) async fn settle(&mut self) {
         for _ in 0..30 {
             let before = self.server.version();
-            let stopped = Box::pin(self.look_at_everything()).await.is_err();
-            if stopped {
-                self.faults.revive();
-                self.restarts += 1;
-            } else if self.server.version() == before {
-                return;
+            match Box::pin(self.look_at_everything()).await {
+                Err(_) => {
+                    self.faults.revive();
+                    self.restarts += 1;
+                }
+                Ok(false) if self.server.version() == before => return,
+                Ok(_) => {}
             }
         }
         panic!(
@@ -132,24 +140,32 @@ impl World {
         );
     }
 
-    async fn look_at_everything(&self) -> Result<(), Error> {
+    /// Says whether a controller wants to look again at once.
+    async fn look_at_everything(&self) -> Result<bool, Error> {
         let context = self.context();
+        let at_once = Action::requeue(Duration::ZERO);
+        let mut again = false;
         for location in self.server.all::<StorageLocation>(NAMESPACE) {
-            storage_location::reconcile(NAMESPACE, &location.name_any(), &context).await?;
+            let name = location.name_any();
+            again |= storage_location::reconcile(NAMESPACE, &name, &context).await? == at_once;
         }
         for schedule in self.server.all::<BackupSchedule>(NAMESPACE) {
-            backup_schedule::reconcile(NAMESPACE, &schedule.name_any(), &context).await?;
+            let name = schedule.name_any();
+            again |= backup_schedule::reconcile(NAMESPACE, &name, &context).await? == at_once;
         }
         for backup in self.server.all::<Backup>(NAMESPACE) {
-            backup::reconcile(NAMESPACE, &backup.name_any(), &context).await?;
+            let name = backup.name_any();
+            again |= backup::reconcile(NAMESPACE, &name, &context).await? == at_once;
         }
         for schedule in self.server.all::<RestoreSchedule>(NAMESPACE) {
-            restore_schedule::reconcile(NAMESPACE, &schedule.name_any(), &context).await?;
+            let name = schedule.name_any();
+            again |= restore_schedule::reconcile(NAMESPACE, &name, &context).await? == at_once;
         }
         for restore in self.server.all::<Restore>(NAMESPACE) {
-            restore::reconcile(NAMESPACE, &restore.name_any(), &context).await?;
+            let name = restore.name_any();
+            again |= restore::reconcile(NAMESPACE, &name, &context).await? == at_once;
         }
-        Ok(())
+        Ok(again)
     }
 
     /// Lets every Job that has not ended export and commit.

@@ -11,11 +11,11 @@ use super::child;
 use super::prune;
 use super::spec::Spec;
 use super::state::{End, Gate, Observed, Plan};
-use super::status::{self, Outlook};
+use super::status::{self, Outlook, Overdue};
 use crate::api::BackupScheduleStatus;
 use crate::api::conditions::Reason;
 use crate::controller::events::Note;
-use crate::schedule::{Due, ScheduleInput, decide as decide_slots, trigger_due, trigger_suffix};
+use crate::schedule::{Due, ScheduleInput, decide as decide_slots, trigger_due};
 
 /// A slot whose Backup is not there so long after its start is overdue.
 const OVERDUE_AFTER: SignedDuration = SignedDuration::from_secs(60);
@@ -47,25 +47,14 @@ pub(super) fn decide(seen: &Observed, now: Timestamp) -> Plan {
 
     let mut plan = Plan::default();
     let mut outlook = Outlook::default();
-    let busy = seen.backups.iter().any(|child| child.end == End::Active);
-    if let Some(settled) = due.settled {
-        act_on_slots(
-            seen,
-            &due,
-            settled,
-            busy,
-            &mut plan,
-            &mut next,
-            &mut outlook,
-            now,
-        );
-    }
-    if plan.create.is_none() && !busy && open {
+    act_on_slots(seen, &due, &mut plan, &mut next, &mut outlook, now);
+    if plan.create.is_none() && !is_busy(seen) && open {
         act_on_trigger(seen, &spec, &mut plan, &mut next, now);
     }
-    if due.clock_behind {
-        outlook.clock_behind = true;
+    if due.settled.is_none() && plan.create.is_none() {
+        outlook.overdue = status::still_overdue(&next, &seen.backups);
     }
+    outlook.clock_behind = due.clock_behind;
     outlook.next = due.next;
     prune::plan(seen, &spec, &mut plan, &mut next, now);
     plan.requeue = status::conclude(&mut next, seen, &spec, &outlook, now);
@@ -102,30 +91,32 @@ fn note_timing(
     since
 }
 
-#[allow(clippy::too_many_arguments)]
+/// Runs the newest slot that is due, or lets it wait while a Backup runs; notes down the others.
 fn act_on_slots(
     seen: &Observed,
     due: &Due,
-    settled: Timestamp,
-    busy: bool,
     plan: &mut Plan,
     next: &mut BackupScheduleStatus,
     outlook: &mut Outlook,
     now: Timestamp,
 ) {
+    let Some(settled) = due.settled else {
+        return;
+    };
     let exists = |slot: Timestamp| seen.backups.iter().any(|child| child.slot == Some(slot));
     // A Backup that was made before its slot could be noted down is no miss.
     let found = exists(settled);
-    if let (Some(run), false, true) = (due.run, found, busy) {
+    if let (Some(run), false, true) = (due.run, found, is_busy(seen)) {
         let overdue_at = run
             .start_at
             .saturating_add(OVERDUE_AFTER)
             .unwrap_or(run.start_at);
-        outlook.overdue = (now >= overdue_at).then(|| {
-            format!(
+        outlook.overdue = (now >= overdue_at).then(|| Overdue {
+            reason: Reason::SlotsMissed,
+            message: format!(
                 "the slot {} waits for the Backup before it to end",
                 run.slot
-            )
+            ),
         });
         outlook.overdue_at = Some(overdue_at);
         return;
@@ -161,10 +152,18 @@ fn act_on_slots(
             plan.create = Some(Box::new(backup));
         }
         None if !found => {
-            outlook.overdue = Some(format!("the slot {settled} was skipped"));
+            outlook.overdue = Some(Overdue {
+                reason: Reason::SlotsMissed,
+                message: format!("the slot {settled} was skipped"),
+            });
         }
         _ => {}
     }
+}
+
+/// A Backup of the schedule has not ended.
+fn is_busy(seen: &Observed) -> bool {
+    seen.backups.iter().any(|child| child.end == End::Active)
 }
 
 /// A new value of `trigger` makes one Backup, also while the schedule is suspended.
@@ -175,13 +174,10 @@ fn act_on_trigger(
     next: &mut BackupScheduleStatus,
     now: Timestamp,
 ) {
-    let handled = next.last_trigger.as_deref().map(trigger_suffix);
-    let Some(trigger) = seen.schedule.spec.trigger.as_deref() else {
+    let asked = seen.schedule.spec.trigger.as_deref();
+    let Some(trigger) = trigger_due(asked, next.last_trigger.as_deref()) else {
         return;
     };
-    if trigger_due(Some(trigger), handled.as_deref()).is_none() {
-        return;
-    }
     let backup = child::of_trigger(&seen.schedule, trigger, manual_slot(seen, spec, now));
     next.last_trigger = Some(trigger.to_owned());
     status::note_started(next, &backup.name_any());
@@ -214,7 +210,7 @@ pub(super) fn refused(seen: &Observed, plan: Plan, message: &str, now: Timestamp
         status.active.retain(|active| *active != name);
         status.missed_slots = status.missed_slots.saturating_add(1);
     }
-    status::set_not_ready(&mut status, seen, Reason::BackupRefused, &message, now);
+    status::set_refused(&mut status, seen, &message, now);
     Plan {
         create: None,
         notes: vec![Note::warning(Reason::BackupRefused, "Schedule", message)],
