@@ -73,8 +73,8 @@ impl StandInApiServer {
         let value = typed::<K>(serde_json::to_value(object).unwrap());
         let mut fresh = value.clone();
         fresh["metadata"]["resourceVersion"] = Value::Null;
-        objects.replace(&place, fresh.clone(), false).unwrap();
-        objects.replace(&place, fresh, true).unwrap();
+        objects.replace(&place, &fresh, false).unwrap();
+        objects.replace(&place, &fresh, true).unwrap();
     }
 
     /// All objects of a kind.
@@ -104,17 +104,6 @@ impl StandInApiServer {
     /// Changes with every change of any object, events apart.
     pub(crate) fn version(&self) -> u64 {
         self.0.objects.lock().unwrap().version()
-    }
-
-    /// Deletes an object behind the controllers' back, with what it owns.
-    pub(crate) fn delete<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) {
-        let place = Place {
-            plural: K::plural(&()).into_owned(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        };
-        let mut objects = self.0.objects.lock().unwrap();
-        objects.delete(&place, None).unwrap();
     }
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
@@ -171,7 +160,8 @@ impl StandInApiServer {
             name: name.to_owned(),
         };
         match (method.as_str(), route.name.as_deref()) {
-            ("GET", Some(name)) => Ok((StatusCode::OK, objects.get(&place(name))?)),
+            // Only events are patched, and nobody reads them.
+            ("GET" | "PATCH", Some(name)) => Ok((StatusCode::OK, objects.get(&place(name))?)),
             ("GET", None) => {
                 let selector = url::form_urlencoded::parse(query.as_bytes())
                     .find(|(key, _)| key == "labelSelector")
@@ -190,7 +180,7 @@ impl StandInApiServer {
                 ))
             }
             ("PUT", Some(name)) => {
-                let replaced = objects.replace(&place(name), body, route.is_status)?;
+                let replaced = objects.replace(&place(name), &body, route.is_status)?;
                 Ok((StatusCode::OK, replaced))
             }
             ("DELETE", Some(name)) => {
@@ -201,8 +191,6 @@ impl StandInApiServer {
                     json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}),
                 ))
             }
-            // Only events are patched.
-            ("PATCH", Some(name)) => Ok((StatusCode::OK, objects.get(&place(name))?)),
             other => panic!("{other:?} {path}"),
         }
     }

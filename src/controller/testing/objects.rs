@@ -64,7 +64,7 @@ impl Objects {
     pub(super) fn replace(
         &mut self,
         place: &Place,
-        given: Value,
+        given: &Value,
         status_only: bool,
     ) -> Result<Value, Refusal> {
         let old = self.get(place)?;
