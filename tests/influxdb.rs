@@ -22,7 +22,7 @@ mod harness;
 #[path = "influxdb_support/login.rs"]
 mod login;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use harness::{Lab, now, quote, whole};
@@ -37,10 +37,11 @@ async fn a_hundred_hostile_databases_go_round_equal() {
         return;
     };
     lab.clean().await;
-    let mut points = 0;
+    let mut points = BTreeMap::new();
     for seed in 0..100 {
         let database = generate::database(&lab.prefix, seed);
-        points += lab.fill(&database).await;
+        let acknowledged = lab.fill(&database).await;
+        points.insert(database.name, acknowledged);
     }
     let moved = lab.copy(&lab.all().await, ImportPlan::default()).await;
     assert_eq!(moved.warnings, Vec::<String>::new());
@@ -54,9 +55,9 @@ async fn a_hundred_hostile_databases_go_round_equal() {
         assert_eq!(a, b, "{database:?}");
     }
     assert_eq!(
-        moved.records(),
+        moved.records_by_database(),
         points,
-        "every point that was acknowledged is a record"
+        "every point that was acknowledged"
     );
     moved.verify_all().await;
     lab.clean().await;

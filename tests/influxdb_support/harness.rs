@@ -399,6 +399,17 @@ impl Moved {
         self.export.records()
     }
 
+    pub fn records_by_database(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for structure in &self.export.plan.structure {
+            all.insert(structure.name["database"].clone(), 0);
+        }
+        for stored in &self.export.parts {
+            *all.entry(stored.part.name["database"].clone()).or_default() += stored.part.records;
+        }
+        all
+    }
+
     /// Checks of parts of which some are windows of event time.
     pub async fn verify_windows(&self) {
         let windows = self

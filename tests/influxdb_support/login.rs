@@ -1,10 +1,11 @@
-//! A server that asks for logins.
+//! Servers of the tests' own: one that asks for logins, one that speaks TLS.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use lifeboat::api::conditions::Reason;
 use lifeboat::api::engines::{InfluxDbSource, InfluxDbTarget, SourceSpec, TargetSpec};
-use lifeboat::engine::{Access, Engine, ImportPlan, connect_source, connect_target};
+use lifeboat::engine::{Access, Engine, EngineError, ImportPlan, connect_source, connect_target};
 
 use super::harness::{Lab, now, whole};
 
@@ -28,7 +29,7 @@ fn free_address() -> String {
 }
 
 impl Locked {
-    async fn start() -> Option<Self> {
+    async fn start(settings: &[(&str, &Path)]) -> Option<Self> {
         let Ok(binary) = std::env::var("LIFEBOAT_TEST_INFLUXD") else {
             eprintln!("skipped: LIFEBOAT_TEST_INFLUXD names no server");
             return None;
@@ -42,16 +43,22 @@ impl Locked {
             .env("INFLUXDB_DATA_WAL_DIR", at("wal"))
             .env("INFLUXDB_HTTP_BIND_ADDRESS", &address)
             .env("INFLUXDB_BIND_ADDRESS", free_address())
-            .env("INFLUXDB_HTTP_AUTH_ENABLED", "true")
+            .envs(settings.iter().copied())
             .env("INFLUXDB_MONITOR_STORE_ENABLED", "false")
             .env("INFLUXDB_REPORTING_DISABLED", "true")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = reqwest::Client::builder().no_proxy();
+        let http = client
+            .tls_danger_accept_invalid_certs(true)
+            .build()
+            .unwrap();
+        let with_tls = settings.iter().any(|(name, _)| name.contains("HTTPS"));
+        let scheme = if with_tls { "https" } else { "http" };
         let locked = Self {
-            url: format!("http://{address}"),
+            url: format!("{scheme}://{address}"),
             http,
             server,
             directory,
@@ -132,7 +139,8 @@ async fn logins_and_rights() {
     let Some(lab) = Lab::take("login").await else {
         return;
     };
-    let Some(locked) = Locked::start().await else {
+    let Some(locked) = Locked::start(&[("INFLUXDB_HTTP_AUTH_ENABLED", Path::new("true"))]).await
+    else {
         return;
     };
     let create = "CREATE USER root WITH PASSWORD 'toor' WITH ALL PRIVILEGES";
@@ -162,7 +170,7 @@ async fn logins_and_rights() {
         ("reader", "r", None),
     ] {
         let engine = locked.source(&locked.access(user, password));
-        let found = engine.probe().await.err().map(|error| error.reason());
+        let found = engine.probe().await.err().map(EngineError::reason);
         assert_eq!(found, want, "{user}");
         if want.is_none() {
             let plan = engine.plan_export(&now()).await.unwrap();
@@ -221,5 +229,80 @@ async fn logins_and_rights() {
                 assert!(error.to_string().contains(words), "{error}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn certificates_are_checked() {
+    let names = vec!["127.0.0.1".to_owned()];
+    let own = rcgen::generate_simple_self_signed(names.clone()).unwrap();
+    let other = rcgen::generate_simple_self_signed(names).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let certificate = file("cert.pem", own.cert.pem());
+    let key = file("key.pem", own.signing_key.serialize_pem());
+    let settings = [
+        ("INFLUXDB_HTTP_HTTPS_ENABLED", Path::new("true")),
+        ("INFLUXDB_HTTP_HTTPS_CERTIFICATE", &certificate),
+        ("INFLUXDB_HTTP_HTTPS_PRIVATE_KEY", &key),
+    ];
+    let Some(server) = Locked::start(&settings).await else {
+        return;
+    };
+    for (bundle, want) in [
+        (None, Some(Reason::TlsFailed)),
+        (
+            Some(file("other.pem", other.cert.pem())),
+            Some(Reason::TlsFailed),
+        ),
+        (
+            Some(file("empty.pem", String::new())),
+            Some(Reason::SecretKeyMissing),
+        ),
+        (
+            Some(directory.path().join("absent.pem")),
+            Some(Reason::SecretKeyMissing),
+        ),
+        (Some(certificate.clone()), None),
+    ] {
+        let access = Access {
+            credentials: None,
+            ca_bundle: bundle,
+        };
+        let influxdb = Some(InfluxDbSource {
+            url: server.url.clone(),
+            ..InfluxDbSource::default()
+        });
+        let spec = SourceSpec {
+            influxdb,
+            ..SourceSpec::default()
+        };
+        let found = match connect_source(&spec, &access) {
+            Ok(engine) => engine.probe().await.err(),
+            Err(error) => Some(error),
+        };
+        assert_eq!(found.as_ref().map(EngineError::reason), want, "{found:?}");
+    }
+    // Plain HTTP to a port that speaks TLS, and the other way round.
+    let plain = Locked::start(&[]).await.unwrap();
+    for (url, want) in [
+        (server.url.replace("https", "http"), Reason::DatabaseError),
+        (plain.url.replace("http", "https"), Reason::TlsFailed),
+    ] {
+        let influxdb = Some(InfluxDbSource {
+            url,
+            ..InfluxDbSource::default()
+        });
+        let spec = SourceSpec {
+            influxdb,
+            ..SourceSpec::default()
+        };
+        let engine = connect_source(&spec, &Access::default()).unwrap();
+        let error = engine.probe().await.unwrap_err();
+        assert_eq!(error.reason(), want, "{error}");
     }
 }

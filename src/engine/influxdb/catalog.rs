@@ -1,5 +1,7 @@
 //! What a server holds: databases, retention policies, measurements, shards.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::client::Client;
@@ -229,14 +231,17 @@ pub(super) async fn tag_keys(
     Ok(keys)
 }
 
-/// All of time, cut where shard groups of a retention policy begin and end: within a piece a field
-/// has one type. Needs the right to see shards (an admin).
+/// All of time, cut where shard groups of a retention policy begin and end, and whether a group has
+/// several shards, as in a cluster. Within one shard a field has one type. Needs the right to see
+/// shards (an admin).
 pub(super) async fn shard_ranges(
     client: &Client,
     database: &str,
     policy: &str,
-) -> Result<Vec<Range>, EngineError> {
+) -> Result<(Vec<Range>, bool), EngineError> {
     let mut cuts = Vec::new();
+    let mut groups = BTreeSet::new();
+    let mut shared = false;
     for table in client.table("SHOW SHARDS").await? {
         if table.name != database.as_bytes() {
             continue;
@@ -244,6 +249,9 @@ pub(super) async fn shard_ranges(
         for row in &table.rows {
             if table.cell(row, "retention_policy").and_then(Cell::text) != Some(policy) {
                 continue;
+            }
+            if let Some(Cell::Int(group)) = table.cell(row, "shard_group") {
+                shared |= !groups.insert(*group);
             }
             for column in ["start_time", "end_time"] {
                 let time: jiff::Timestamp = text(client, &table, row, column)?
@@ -255,7 +263,7 @@ pub(super) async fn shard_ranges(
     }
     cuts.sort_unstable();
     cuts.dedup();
-    Ok(pieces(&cuts))
+    Ok((pieces(&cuts), shared))
 }
 
 fn pieces(cuts: &[i64]) -> Vec<Range> {

@@ -289,7 +289,7 @@ async fn error_text(response: Response) -> String {
         .unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned())
 }
 
-/// The URL, and the server's identity: host in lower case and port.
+/// The URL, and the server's identity: host in lower case, port, and path where there is one.
 fn base_url(text: &str) -> Result<(Url, String), EngineError> {
     let refuse = |problem: &str| EngineError::NotSupported {
         problem: format!("url can't be used: {problem}"),
@@ -315,7 +315,9 @@ fn base_url(text: &str) -> Result<(Url, String), EngineError> {
     }
     let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
     let port = url.port_or_known_default().unwrap_or_default();
-    let server = format!("{}:{port}", host.trim_end_matches('.'));
+    // Behind one proxy there may be several servers.
+    let path = url.path().trim_end_matches('/');
+    let server = format!("{}:{port}{path}", host.trim_end_matches('.'));
     Ok((url, server))
 }
 
@@ -369,7 +371,7 @@ mod tests {
             ("http://InfluxDB:8086", Some("influxdb:8086")),
             ("https://h", Some("h:443")),
             ("http://h/", Some("h:80")),
-            ("http://h.svc.:8086/influx", Some("h.svc:8086")),
+            ("http://h.svc.:8086/influx/", Some("h.svc:8086/influx")),
             ("http://[::1]:1", Some("[::1]:1")),
             ("http://u:p@h", None),
             ("ftp://h", None),

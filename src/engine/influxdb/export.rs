@@ -33,16 +33,28 @@ impl Place {
     }
 }
 
+/// What is asked for, one after another.
+#[derive(Debug, Default)]
+pub(super) struct Ranges {
+    /// Spans that don't meet.
+    pub(super) ranges: Vec<Range>,
+    /// What a person should know.
+    pub(super) warning: Option<String>,
+}
+
 /// The queries that give each value with its own type.
 ///
 /// Where a field has several types in different shards, one query over all of them gives but one:
 /// integers would become floats, and strings be lost. So then each shard group is asked alone.
-pub(super) async fn ranges(client: &Client, place: &Place) -> Result<Vec<Range>, EngineError> {
+pub(super) async fn ranges(client: &Client, place: &Place) -> Result<Ranges, EngineError> {
     let mixed = catalog::mixed_fields(client, &place.database, &place.source()).await?;
     let Some(field) = mixed.first() else {
-        return Ok(vec![place.window]);
+        return Ok(Ranges {
+            ranges: vec![place.window],
+            warning: None,
+        });
     };
-    let pieces = catalog::shard_ranges(client, &place.database, &place.policy)
+    let (pieces, shared) = catalog::shard_ranges(client, &place.database, &place.policy)
         .await
         .map_err(|error| match error {
             EngineError::PermissionDenied { server, problem } => EngineError::PermissionDenied {
@@ -54,10 +66,19 @@ pub(super) async fn ranges(client: &Client, place: &Place) -> Result<Vec<Range>,
             },
             other => other,
         })?;
-    Ok(pieces
+    let warning = shared.then(|| {
+        format!(
+            "{:?}.{:?}: the field {field:?} has several types, and a shard group has several shards: where they differ in its type, the query gives but one of them",
+            place.database, place.measurement
+        )
+    });
+    let ranges = pieces
         .into_iter()
-        .filter_map(|piece| piece.cut(place.window))
-        .collect())
+        .filter_map(|piece| piece.cut(place.window));
+    Ok(Ranges {
+        ranges: ranges.collect(),
+        warning,
+    })
 }
 
 /// Streams all rows of a place.
@@ -66,7 +87,7 @@ pub(super) async fn read(
     place: &Place,
     visit: &mut (dyn Visit + Send),
 ) -> Result<(), EngineError> {
-    for range in ranges(client, place).await? {
+    for range in ranges(client, place).await?.ranges {
         let query = ql::select_rows(&place.source(), range, &[]);
         let mut rows = client.rows(&query, 1).await?;
         while rows.next(visit).await? {}
@@ -81,7 +102,8 @@ pub(super) async fn export(
     sink: &mut dyn RecordSink,
 ) -> Result<PartSummary, EngineError> {
     let mut encoder = Encoder::default();
-    for range in ranges(client, place).await? {
+    let Ranges { ranges, warning } = ranges(client, place).await?;
+    for range in ranges {
         let query = ql::select_rows(&place.source(), range, &[]);
         let mut rows = client.rows(&query, 1).await?;
         while rows.next(&mut encoder).await? {
@@ -95,7 +117,7 @@ pub(super) async fn export(
     }
     let fingerprint = encoder.fingerprint();
     let (unwritable, series) = encoder.unwritable();
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = warning.into_iter().collect();
     if unwritable > 0 {
         warnings.push(format!(
             "{:?}.{:?}: {unwritable} points are left out, because line protocol can't say their names: {}",

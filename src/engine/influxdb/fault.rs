@@ -6,6 +6,15 @@ use crate::engine::EngineError;
 /// The most characters of a server's word that go into a message.
 const WORD_LIMIT: usize = 300;
 
+/// In what rustls says when a handshake fails.
+const TLS_WORDS: [&str; 5] = [
+    "certificate",
+    "TLS",
+    "tls handshake",
+    "corrupt message",
+    "fatal alert",
+];
+
 /// A server's word, short and printable.
 pub(super) fn word(text: &str) -> String {
     let mut short: String = text
@@ -85,8 +94,7 @@ pub(super) fn transport(server: &str, error: reqwest::Error) -> EngineError {
     let mut source = std::error::Error::source(&error);
     while let Some(inner) = source {
         let text = inner.to_string();
-        tls |=
-            text.contains("certificate") || text.contains("TLS") || text.contains("tls handshake");
+        tls |= TLS_WORDS.iter().any(|word| text.contains(word));
         if !texts.iter().any(|have| have.contains(&text)) {
             texts.push(text);
         }

@@ -1,5 +1,7 @@
 //! The engine against a stand-in that does what servers and networks do at their worst.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -61,7 +63,10 @@ fn target(stand_in: &StandIn) -> InfluxDb {
         url: stand_in.url.clone(),
         ..InfluxDbTarget::default()
     };
-    InfluxDb::target(&spec, &Access::default(), &ImportPlan::default()).unwrap()
+    InfluxDb {
+        first_wait: Duration::from_millis(1),
+        ..InfluxDb::target(&spec, &Access::default(), &ImportPlan::default()).unwrap()
+    }
 }
 
 async fn export(reply: Reply) -> Result<(u64, Vec<u8>), EngineError> {
@@ -290,7 +295,7 @@ async fn a_login_goes_into_the_header_only() {
     assert!(!calls[0].text.contains("hunter2"));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn writes_are_tried_again_when_the_server_falters() {
     for (status, text) in [(503, "shutting down"), (500, "timeout"), (429, "slow down")] {
         let mut left = 2;
@@ -445,55 +450,76 @@ async fn parts_of_a_hostile_index_are_refused() {
     assert!(stand_in.calls().is_empty());
 }
 
+/// A source with one measurement. What is listed and when it was started change as the test says.
+async fn changing(second: (&'static str, &'static str)) -> StandIn {
+    let (mut listings, mut looks) = (0, 0);
+    StandIn::start(move |call: &Call| match call.text.as_str() {
+        "SHOW DATABASES" => Reply::rows(list("databases", "name", &["d"])),
+        "SHOW DIAGNOSTICS" => {
+            looks += 1;
+            let started = if looks > 1 { second.1 } else { "morning" };
+            Reply::rows(list("system", "started", &[started]))
+        }
+        text if text.starts_with("SHOW RETENTION POLICIES") => {
+            let columns = [
+                "name",
+                "duration",
+                "shardGroupDuration",
+                "replicaN",
+                "default",
+            ];
+            let row = Pack::default()
+                .result(2, 1)
+                .series("", &[], &columns, 1)
+                .array(5);
+            Reply::rows(
+                row.text("r")
+                    .text("0s")
+                    .text("168h0m0s")
+                    .int(1)
+                    .flag(true)
+                    .0,
+            )
+        }
+        text if text.starts_with("SHOW FIELD KEYS") => {
+            listings += 1;
+            let name = if listings > 1 { second.0 } else { "m" };
+            let columns = ["fieldKey", "fieldType"];
+            let row = Pack::default()
+                .result(2, 1)
+                .series(name, &[], &columns, 1)
+                .array(2);
+            Reply::rows(row.text("v").text("float").0)
+        }
+        _ if call.path == "/ping" => Reply::empty(204),
+        _ => Reply::rows(nothing()),
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_source_that_changes_is_noticed() {
-    let stand_in = StandIn::start({
-        let mut listings = 0;
-        move |call: &Call| match call.text.as_str() {
-            "SHOW DATABASES" => Reply::rows(list("databases", "name", &["d"])),
-            text if text.starts_with("SHOW RETENTION POLICIES") => {
-                let columns = [
-                    "name",
-                    "duration",
-                    "shardGroupDuration",
-                    "replicaN",
-                    "default",
-                ];
-                let row = Pack::default()
-                    .result(2, 1)
-                    .series("", &[], &columns, 1)
-                    .array(5);
-                Reply::rows(
-                    row.text("r")
-                        .text("0s")
-                        .text("168h0m0s")
-                        .int(1)
-                        .flag(true)
-                        .0,
-                )
+    for (second, want) in [
+        (("m", "morning"), None),
+        (("other", "morning"), Some("\"m\"")),
+        (("m", "evening"), Some("restarted")),
+    ] {
+        let stand_in = changing(second).await;
+        let engine = source(&stand_in);
+        let request = ExportRequest {
+            consistency_time: jiff::Timestamp::now(),
+            previous: None,
+        };
+        let plan = engine.plan_export(&request).await.unwrap();
+        assert_eq!(plan.parts.len(), 1);
+        let found = engine.finish_export(&plan).await;
+        match want {
+            None => found.unwrap(),
+            Some(words) => {
+                let error = found.unwrap_err();
+                assert_eq!(error.reason(), Reason::SourceChanged);
+                assert!(error.to_string().contains(words), "{error}");
             }
-            text if text.starts_with("SHOW FIELD KEYS") => {
-                listings += 1;
-                let row = Pack::default().result(2, 1);
-                let name = if listings > 1 { "other" } else { "m" };
-                let row = row
-                    .series(name, &[], &["fieldKey", "fieldType"], 1)
-                    .array(2);
-                Reply::rows(row.text("v").text("float").0)
-            }
-            _ if call.path == "/ping" => Reply::empty(204),
-            _ => Reply::rows(nothing()),
         }
-    })
-    .await;
-    let engine = source(&stand_in);
-    let request = ExportRequest {
-        consistency_time: jiff::Timestamp::now(),
-        previous: None,
-    };
-    let plan = engine.plan_export(&request).await.unwrap();
-    assert_eq!(plan.parts.len(), 1);
-    let error = engine.finish_export(&plan).await.unwrap_err();
-    assert_eq!(error.reason(), Reason::SourceChanged);
-    assert!(error.to_string().contains("\"m\""), "{error}");
+    }
 }

@@ -21,7 +21,8 @@ const BATCH: usize = 512 * 1024;
 const IN_FLIGHT: usize = 3;
 /// Attempts of one write.
 const ATTEMPTS: u32 = 6;
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// Wait before the second attempt; doubled each time.
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Further requests of a part that are spent on finding out which records were refused.
 const SEARCHES: usize = 2000;
@@ -35,6 +36,8 @@ pub(super) struct Target<'a> {
     pub(super) client: &'a Client,
     /// Bounds what all parts together have under way.
     pub(super) permits: &'a Semaphore,
+    /// Wait before the second attempt of a write.
+    pub(super) first_wait: Duration,
     /// The database there.
     pub(super) database: &'a str,
     /// The retention policy there.
@@ -161,7 +164,7 @@ fn refuse(report: &mut ImportReport, records: u64, text: &str) {
 }
 
 async fn send(target: Target<'_>, body: Bytes) -> Result<Written, EngineError> {
-    let mut wait = FIRST_WAIT;
+    let mut wait = target.first_wait;
     for attempt in 1.. {
         let answer = {
             let _permit = target.permits.acquire().await;

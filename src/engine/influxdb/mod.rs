@@ -47,6 +47,7 @@ mod verify;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -72,6 +73,7 @@ pub(super) struct InfluxDb {
     source: InfluxDbSource,
     plan: ImportPlan,
     permits: Semaphore,
+    first_wait: Duration,
     /// When the source was started, seen while the export was planned.
     started: Mutex<Option<String>>,
     /// Databases that this run made.
@@ -108,6 +110,7 @@ impl InfluxDb {
             source: InfluxDbSource::default(),
             plan,
             permits: Semaphore::new(WRITES),
+            first_wait: import::FIRST_WAIT,
             started: Mutex::new(None),
             made: Mutex::new(BTreeSet::new()),
         })
@@ -251,6 +254,7 @@ impl Engine for InfluxDb {
         let target = import::Target {
             client: &self.client,
             permits: &self.permits,
+            first_wait: self.first_wait,
             database: &place.database,
             policy: &place.policy,
         };

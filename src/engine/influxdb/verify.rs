@@ -97,8 +97,8 @@ pub(super) async fn contains(
     records: &mut dyn RecordSource,
 ) -> Result<ContainsReport, EngineError> {
     let ranges = match export::ranges(client, place).await {
-        Err(EngineError::NotFound { .. }) => vec![Range::default()],
-        other => other?,
+        Err(EngineError::NotFound { .. }) => Vec::new(),
+        other => other?.ranges,
     };
     let lookup = Lookup {
         client,
