@@ -170,7 +170,7 @@ async fn logins_and_rights() {
         ("reader", "r", None),
     ] {
         let engine = locked.source(&locked.access(user, password));
-        let found = engine.probe().await.err().map(EngineError::reason);
+        let found = engine.probe().await.err().as_ref().map(EngineError::reason);
         assert_eq!(found, want, "{user}");
         if want.is_none() {
             let plan = engine.plan_export(&now()).await.unwrap();
