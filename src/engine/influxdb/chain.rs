@@ -29,7 +29,7 @@ const DEFAULT_OVERLAP: &str = "10m";
 const DEFAULT_LAG: &str = "0s";
 const DEFAULT_FULL_EVERY: &str = "24h";
 /// 16 characters each must fit into a manifest's head.
-const HASH_LIMIT: usize = 1500;
+const HASH_LIMIT: usize = 1000;
 const HASHES: &str = "names:";
 const DIGEST: &str = "digest:";
 
@@ -325,6 +325,6 @@ mod tests {
         let word = measurements_word(names.iter().map(|name| ("d", "r", name.as_str())));
         assert!(word.starts_with(DIGEST));
         let most = measurements_word(names[1..].iter().map(|name| ("d", "r", name.as_str())));
-        assert!(most.len() < 25_000, "{}", most.len());
+        assert!(most.len() < 17_000, "{}", most.len());
     }
 }
