@@ -130,7 +130,7 @@ pub struct BackupScheduleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "text::line")]
     pub trigger: Option<String>,
-    /// A slot missed by more is skipped and counted. Default: until the next slot.
+    /// A slot missed by more is skipped and counted. Slots that came due while a Backup ran are started one after another within this time. Default: until the next slot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starting_deadline: Option<Span>,
     /// The RestoreSchedule that must be promoted before this schedule starts.

@@ -4,6 +4,7 @@
 mod apply;
 mod child;
 mod decide;
+mod held;
 mod observe;
 mod prune;
 mod spec;

@@ -1,13 +1,15 @@
 //! What to do about a BackupSchedule. Pure.
 //!
 //! One Backup runs at a time, and in the order of their slots: a window builds on the backup just
-//! before it. A slot that is due while a Backup runs waits until that has ended, and runs if it is
-//! still the newest by then; those that a newer one passed are counted as missed.
+//! before it. A slot that is due while a Backup runs waits until that has ended. Within an explicit
+//! `startingDeadline` those that waited then run one after another; without one the newest runs,
+//! and those that it passed are counted as missed.
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::child;
+use super::held;
 use super::prune;
 use super::spec::Spec;
 use super::state::{End, Gate, Observed, Plan};
@@ -42,6 +44,7 @@ pub(super) fn decide(seen: &Observed, now: Timestamp) -> Plan {
         starting_deadline: spec.starting_deadline,
         suspend: inactive,
     });
+    let due = held::prefer_waiting(seen, &spec, due, next.last_slot_time, now);
     next.next_slot_time = due.next_slot;
     next.jitter_seconds = (!spec.jitter.is_zero()).then(|| spec.delay().as_secs());
 

@@ -234,6 +234,68 @@ fn which_slot_runs() {
 }
 
 #[test]
+fn slots_that_waited_run_in_their_order_within_the_deadline() {
+    let spec = |deadline: &str| json!({"every": "1m", "startingDeadline": deadline});
+    // The Backup of 10:01 ends at this time; what is run next, and how many are missed.
+    let after = |deadline: &str, ended: &str, now: &str| {
+        let mut seen = with(noted(spec(deadline), "10:01"), &[("10:01", End::Complete)]);
+        seen.backups[0].completed = Some(time(ended));
+        let plan = decide(&seen, time(now));
+        (
+            plan.create.map(|backup| backup.name_any()),
+            plan.status.missed_slots,
+        )
+    };
+    let run = |slot: &str| Some(backup_name("telemetry", time(slot)));
+    let cases = [
+        (
+            "it ran over two slots",
+            "4m",
+            "10:03:10",
+            "10:03:10",
+            run("10:02"),
+            0,
+        ),
+        (
+            "the oldest is too late",
+            "90s",
+            "10:04:10",
+            "10:04:10",
+            run("10:03"),
+            1,
+        ),
+        (
+            "the controller was away since",
+            "4m",
+            "10:01:40",
+            "10:05:10",
+            run("10:05"),
+            3,
+        ),
+        (
+            "it was away after one had waited",
+            "4m",
+            "10:02:10",
+            "10:05:10",
+            run("10:02"),
+            0,
+        ),
+        ("nothing waited", "4m", "10:01:40", "10:02", run("10:02"), 0),
+    ];
+    for (what, deadline, ended, now, slot, missed) in cases {
+        assert_eq!(after(deadline, ended, now), (slot, missed), "{what}");
+    }
+    // The second of two that waited: its predecessor started late and has ended since.
+    let mut seen = with(
+        noted(spec("4m"), "10:02"),
+        &[("10:01", End::Complete), ("10:02", End::Complete)],
+    );
+    seen.backups[1].completed = Some(time("10:04:05"));
+    let plan = decide(&seen, time("10:04:06"));
+    assert_eq!(plan.create.map(|backup| backup.name_any()), run("10:03"));
+}
+
+#[test]
 fn a_schedule_never_fires_for_the_time_before_it_was_changed() {
     let since = |seen: &Observed, now| decide(seen, time(now)).status.timing_since;
     let fresh = seen(minutely(), Value::Null);
