@@ -282,3 +282,51 @@ async fn an_object_of_ours_is_not_taken_from_somebody_else() {
     let found = world.backup("telemetry-20261120t100100z");
     assert!(found.labels().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_retention_does_not_keep_goes_from_the_bucket_and_then_from_the_cluster() {
+    let mut world = World::new("2026-11-20T10:00:30Z");
+    world.add_schedule(json!({"every": "20m", "retention": {"keepLast": 2}}));
+    world.settle().await;
+    let names = |world: &World| -> Vec<String> {
+        let backups: Vec<Backup> = world.server.all(NAMESPACE);
+        backups.iter().map(ResourceExt::name_any).collect()
+    };
+    for _ in 0..4 {
+        world.clock.advance(20 * 60);
+        // The Backup, then the prune Job that its end may lead to.
+        for _ in 0..2 {
+            world.settle().await;
+            world.run_pods().await;
+        }
+        world.settle().await;
+    }
+    let kept = ["telemetry-20261120t110000z", "telemetry-20261120t112000z"];
+    let slots: Vec<String> = world
+        .slots()
+        .await
+        .into_iter()
+        .map(|entry| entry.slot)
+        .collect();
+    assert_eq!(slots, ["20261120t110000z", "20261120t112000z"]);
+    assert_eq!(names(&world), kept);
+
+    // A hold keeps the files and the object.
+    world
+        .server
+        .change::<Backup>(NAMESPACE, kept[0], |backup| backup.spec.hold = true);
+    world.clock.advance(20 * 60);
+    for _ in 0..2 {
+        world.settle().await;
+        world.run_pods().await;
+    }
+    world.settle().await;
+    world.clock.advance(20 * 60);
+    for _ in 0..2 {
+        world.settle().await;
+        world.run_pods().await;
+    }
+    world.settle().await;
+    assert!(names(&world).contains(&kept[0].to_owned()));
+    assert_eq!(world.slots().await.len(), 3);
+}

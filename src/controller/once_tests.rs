@@ -80,6 +80,22 @@ async fn a_life_without_a_fault_and_what_it_writes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_controllers_at_once() {
+    let mut world = World::new("2026-11-20T10:00:30Z");
+    world.add_schedule(json!({"every": "1m", "objectives": {"rpo": "5m"}}));
+    world.settle_with_two().await;
+    for _ in 0..3 {
+        world.clock.advance(30);
+        world.settle_with_two().await;
+        world.run_pods().await;
+        world.settle_with_two().await;
+        world.clock.advance(30);
+        world.settle_with_two().await;
+    }
+    check(&world, 3, "two controllers").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn killed_before_every_call() {
     every_call(2, Fault::KillBefore).await;
 }
@@ -120,4 +136,37 @@ async fn every_call(slots: usize, fault: Fault) {
         call += 1;
     }
     assert!(call > 40, "only {call} calls were tried");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pruning_is_cut_short_at_every_call() {
+    for fault in [Fault::KillBefore, Fault::KillAfter] {
+        let mut call = 0;
+        loop {
+            let mut world = World::new("2026-11-20T10:00:30Z");
+            world.add_schedule(json!({"every": "20m", "retention": {"keepLast": 1}}));
+            world.faults.plan(call, fault);
+            for _ in 0..2 {
+                world.clock.advance(20 * 60);
+                // The Backup, the prune Job, and what waits after a fault.
+                for _ in 0..4 {
+                    world.settle().await;
+                    world.run_pods().await;
+                    world.clock.advance(15);
+                }
+                world.settle().await;
+                world.clock.advance(-60);
+            }
+            if !world.faults.was_hit() {
+                break;
+            }
+            let what = format!("{fault:?} at call {call}");
+            let slots: Vec<String> = world.slots().await.into_iter().map(|e| e.slot).collect();
+            assert_eq!(slots, ["20261120t104000z"], "{what}");
+            let backups: Vec<Backup> = world.server.all(NAMESPACE);
+            assert_eq!(backups.len(), 1, "{what}");
+            call += 1;
+        }
+        assert!(call > 40, "only {call} calls were tried");
+    }
 }

@@ -7,8 +7,9 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use super::api_server::StandInApiServer;
+use crate::api::common::Totals;
 use crate::api::labels;
-use crate::api::order::{ExportOrder, Order};
+use crate::api::order::{ExportOrder, Order, PruneOrder};
 use crate::api::outcome::{Exported, Outcome, RunResult};
 use crate::manifest::{Manifest, samples};
 use crate::storage::Location;
@@ -53,6 +54,33 @@ pub(crate) fn start(server: &StandInApiServer, job: &Job) -> Pod {
     }))
     .unwrap();
     server.put(&pod)
+}
+
+/// What the Job's order asks for is done, by a pod that ends well.
+pub(crate) async fn run(server: &StandInApiServer, bucket: &Location, job: &Job, now: Timestamp) {
+    match order_of(job) {
+        Order::Export(_) => {
+            export(server, bucket, job, now).await;
+        }
+        Order::Prune(order) => prune(server, bucket, job, &order).await,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn prune(server: &StandInApiServer, bucket: &Location, job: &Job, order: &PruneOrder) {
+    let pod = start(server, job);
+    for key in &order.delete {
+        catalog::delete_backup(bucket, key).await.unwrap();
+    }
+    let outcome = Outcome {
+        run_id: pod.uid().unwrap(),
+        result: RunResult::Done {
+            totals: Totals::default(),
+        },
+        phases: Vec::new(),
+        warnings: Vec::new(),
+    };
+    end(server, job, &pod, 0, Some(&outcome));
 }
 
 /// The export of a Job runs to its end: the manifest is committed and the outcome told.
