@@ -86,8 +86,8 @@ func testBadLocation(t *testing.T) {
 	t.Run("claim by another cluster", func(t *testing.T) {
 		t.Parallel()
 		p := newPlace(t)
-		// The standby's operator would not claim: its key can't write. So let it, with the
-		// primary's name on another cluster's claim.
+		// The primary claims, the claim is turned into another cluster's, and a change of the
+		// spec (a take-over from a third cluster) has it looked at again.
 		p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)))
 		_, err := p.Primary.AwaitCondition(p.ctx, p.namespace, "storagelocation", "dr-bucket", "Ready", "True", time.Minute)
 		p.must(err)
@@ -101,9 +101,7 @@ func testBadLocation(t *testing.T) {
 		p.must(err)
 		foreign := strings.ReplaceAll(string(text), uid, "11111111-2222-3333-4444-555555555555")
 		p.must(os.WriteFile(p.stored(claims[0]), []byte(foreign), 0o644))
-		_, err = p.Primary.Run(p.ctx, "", "annotate", "storagelocation", "dr-bucket", "--namespace", p.namespace, "test/again=1")
-		p.must(err)
-		p.must(p.Primary.Apply(p.ctx, strings.Replace(kit.BucketManifests(p.namespace, p.bucket), "region: us-east-1", "region: us-east-2", 1)))
+		p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"  takeOverFrom: 99999999-2222-3333-4444-555555555555\n"))
 		p.shows(p.Primary, "storagelocation", "dr-bucket", "Ready", "False", "ClaimedByAnother")
 	})
 }
@@ -239,13 +237,16 @@ func testBadRestore(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
 			p.ledger(1000)
-			path := p.backup("good").Text("status", "manifest", "path")
+			good := p.backup("good")
+			path, digest := good.Text("status", "manifest", "path"), good.Text("status", "manifest", "sha256")
 			var file string
 			for _, key := range p.storedFiles("lifeboat/v1/primary/"+p.namespace, ".lp.zst") {
 				file = p.stored(key)
 			}
 			p.must(test.spoil(p.stored(path), file))
-			p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+p.restoreManifest("bad", path, "")))
+			// As a RestoreSchedule writes it: with the digest of the manifest that was found.
+			restore := strings.Replace(p.restoreManifest("bad", path, ""), "path:", "sha256: "+digest+", path:", 1)
+			p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+restore))
 			p.shows(p.Standby, "restore", "bad", "Failed", "True", test.reason)
 			p.untouched()
 		})

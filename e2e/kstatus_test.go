@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -69,7 +70,16 @@ func (p *place) reads(t *testing.T, side kit.Kubectl, kind, name string, want st
 		if err != nil || object == nil {
 			return false, "no such object", err
 		}
-		result, err := status.Compute(&unstructured.Unstructured{Object: object})
+		// Through JSON again, for the number types that the library wants.
+		text, err := json.Marshal(object)
+		if err != nil {
+			return false, "", err
+		}
+		var typed unstructured.Unstructured
+		if err := typed.UnmarshalJSON(text); err != nil {
+			return false, "", err
+		}
+		result, err := status.Compute(&typed)
 		if err != nil {
 			return false, "", err
 		}
