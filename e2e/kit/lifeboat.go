@@ -18,12 +18,14 @@ type Helm struct {
 	Kubeconfig string
 }
 
-// Install installs or upgrades the operator and waits until it is ready.
-func (h Helm) Install(ctx context.Context, chart, clusterName, repository, tag string) error {
+// Install installs or upgrades the operator and waits until it is ready. The digest names the
+// image's content, so that a new one under the same tag replaces the pod.
+func (h Helm) Install(ctx context.Context, chart, clusterName, repository, tag, digest string) error {
 	command := exec.CommandContext(ctx, h.Binary, "upgrade", "--install", "lifeboat", chart,
 		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m",
 		"--set", "clusterName="+clusterName,
-		"--set", "image.repository="+repository, "--set", "image.tag="+tag)
+		"--set", "image.repository="+repository, "--set", "image.tag="+tag,
+		"--set-string", "podAnnotations.content="+digest)
 	command.Env = append(os.Environ(), "KUBECONFIG="+h.Kubeconfig)
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("helm install into %s: %w\n%s", clusterName, err, out)

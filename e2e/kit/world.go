@@ -2,6 +2,9 @@ package kit
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
 	"path/filepath"
 
 	"lifeboat.dev/e2e/bed/layout"
@@ -35,9 +38,14 @@ func Open(ctx context.Context) (*World, error) {
 		Source:  Influx{URL: "http://" + layout.InfluxPrimary.Address + ":8086"},
 		Target:  Influx{URL: "http://" + layout.InfluxStandby.Address + ":8086"},
 	}
+	binary, err := os.ReadFile(filepath.Join(root, "target", "x86_64-unknown-linux-gnu", "release", "lifeboat"))
+	if err != nil {
+		return nil, fmt.Errorf("the operator is not built; run `make image-binary`: %w", err)
+	}
+	digest := fmt.Sprintf("%x", sha256.Sum256(binary))
 	for name, kubectl := range map[string]Kubectl{"primary": w.Primary, "standby": w.Standby} {
 		helm := Helm{Binary: dirs.Bin("helm"), Kubeconfig: kubectl.Kubeconfig}
-		if err := helm.Install(ctx, filepath.Join(root, "charts", "lifeboat"), name, Repository, Tag); err != nil {
+		if err := helm.Install(ctx, filepath.Join(root, "charts", "lifeboat"), name, Repository, Tag, digest); err != nil {
 			return nil, err
 		}
 	}
