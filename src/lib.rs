@@ -4,6 +4,21 @@
 //! and [`transfer`] move bytes; [`engine`] speaks to the data systems; `job` is what a job pod
 //! does; `controller` decides when. `controller` and `job` meet only in [`api`] and [`manifest`].
 
+// Tests are read for what they show; these pedantic lints are for the code that they test.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::large_futures,
+        clippy::large_stack_arrays,
+        clippy::match_same_arms,
+        clippy::needless_pass_by_value,
+        clippy::too_many_lines,
+        clippy::unnecessary_wraps,
+        clippy::unwrap_used,
+        clippy::expect_used
+    )
+)]
+
 pub mod api;
 pub mod cli;
 pub mod controller;
