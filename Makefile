@@ -25,8 +25,8 @@ e2e: image-binary bed-build ## Tests on two real clusters; E2E=name for one.
 	e2e/run.sh $(E2E)
 
 .PHONY: faults
-faults: image-binary bed-build ## The faults of docs/reliability.md on the real clusters.
-	e2e/run.sh Faults
+faults: image-binary bed-build ## Kills, bad input and lost servers on the real clusters.
+	e2e/run.sh "Once|Killed|BadInput"
 
 .PHONY: bench
 bench: image-binary bed-build ## Ratios against the vendor's tools, and memory.
