@@ -39,15 +39,13 @@ pub(super) fn decide(seen: &Observed, now: Timestamp) -> Plan {
         step.promote();
     } else {
         match seen.schedule.spec.mode {
-            Mode::Continuous => step.replay(),
+            Mode::Continuous => {
+                step.replay();
+                let message = "the standby is not promoted";
+                step.set(types::PROMOTED, State::False, Reason::NothingYet, message);
+            }
             Mode::Drill => step.drill(),
         }
-        step.set(
-            types::PROMOTED,
-            State::False,
-            Reason::NothingYet,
-            "the standby is not promoted",
-        );
         step.objectives();
     }
     step.prune_history();
@@ -207,7 +205,8 @@ impl<'a> Step<'a> {
     fn drill(&mut self) {
         let (seen, now) = (self.seen, self.now);
         let spec = &seen.schedule.spec;
-        conditions::remove(&mut self.plan.status.conditions, types::IN_SYNC);
+        self.remove(types::IN_SYNC);
+        self.remove(types::PROMOTED);
         let parsed = Schedule::parse(
             spec.cron.as_deref(),
             spec.every.as_ref().map(|every| every.0.as_str()),
