@@ -1,5 +1,7 @@
 //! From a StorageLocation's name to an open bucket, and what lies in it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
@@ -223,6 +225,29 @@ pub fn is_writable(spec: &StorageLocationSpec) -> bool {
     spec.access_mode == AccessMode::ReadWrite
 }
 
+/// The longest that one small question to a store may take.
+pub const ANSWER: Duration = Duration::from_secs(20);
+
+/// Bounds what is asked of a store: one that does not answer holds up no other object for long.
+pub async fn within<T>(
+    limit: Duration,
+    location: &Location,
+    asking: impl Future<Output = Result<T, TransferError>>,
+) -> Result<T, TransferError> {
+    let answer = tokio::time::timeout(limit, asking).await;
+    answer.unwrap_or_else(|_| {
+        Err(StorageError::passing(
+            Reason::Unreachable,
+            format!(
+                "the {} gave no answer in {} s; check the endpoint and the network",
+                location.place(),
+                limit.as_secs()
+            ),
+        )
+        .into())
+    })
+}
+
 /// What lies at a slot's key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Commit {
@@ -247,7 +272,9 @@ pub enum Commit {
 
 /// Looks at a slot's key.
 pub async fn read_slot(location: &Location, identity: &Identity) -> Commit {
-    match catalog::read_commit(location, &identity.manifest_key(), None).await {
+    let key = identity.manifest_key();
+    let reading = within(ANSWER, location, catalog::read_commit(location, &key, None));
+    match reading.await {
         Ok((manifest::Commit::Backup(manifest), reference)) => Commit::Committed {
             manifest,
             reference,

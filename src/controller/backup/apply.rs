@@ -77,7 +77,8 @@ async fn settle_void(context: &Context, seen: &Observed, plan: Plan) -> Result<P
     let Ok(location) = store::open(context, &seen.identity.namespace, spec).await? else {
         return Ok(*otherwise);
     };
-    match catalog::void(&location, &seen.identity, &why, context.clock.now()).await {
+    let voiding = catalog::void(&location, &seen.identity, &why, context.clock.now());
+    match store::within(store::ANSWER, &location, voiding).await {
         Ok(_) => Ok(Plan { void: None, ..plan }),
         Err(error) => {
             tracing::warn!(slot = seen.identity.slot, %error, "a slot could not be made void");
@@ -101,7 +102,7 @@ async fn start_job(jobs: &Api<Job>, seen: &Observed, start: Start) -> Result<(),
         attempt,
         order: &order,
         template: seen.backup.spec.job.as_ref(),
-        image: &seen.cluster_image,
+        image: &seen.image,
         timeout,
     })
     .map_err(|error| Stopped::JobRefused(error.to_string()))?;

@@ -22,7 +22,7 @@ pub(super) async fn observe(context: &Context, backup: Backup) -> Result<Observe
     let uid = backup.uid().ok_or(Error::Incomplete("uid"))?;
     let identity = identity(context, &backup, &namespace, &uid)?;
     let mut observed = Observed {
-        cluster_image: context.image.clone(),
+        image: context.image.clone(),
         identity,
         job: None,
         attempt: 0,

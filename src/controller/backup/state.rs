@@ -27,7 +27,7 @@ const LATE: SignedDuration = SignedDuration::from_mins(5);
 pub(super) struct Observed {
     pub(super) backup: Backup,
     /// The controller's own image.
-    pub(super) cluster_image: String,
+    pub(super) image: String,
     pub(super) identity: Identity,
     /// The Job of the newest attempt.
     pub(super) job: Option<Job>,

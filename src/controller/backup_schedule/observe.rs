@@ -1,5 +1,7 @@
 //! What is known of a BackupSchedule: reads only.
 
+use std::time::Duration;
+
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -25,6 +27,8 @@ use crate::storage::Location;
 use crate::transfer::TransferError;
 use crate::transfer::catalog;
 
+/// The longest that reading all manifests of a line may take.
+const LISTING: Duration = Duration::from_secs(120);
 /// Manifests that are read at once.
 const READS: usize = 8;
 
@@ -106,15 +110,18 @@ async fn look_at_pruning(
         Err(fault) => return Ok(Pruning::Blocked(fault)),
     };
     let line = line_identity(seen).line();
-    let looked = match ended {
-        Some(ended) => what_is_gone(&location, &line, ended).await,
-        None => items(&location, &line, &seen.backups)
-            .await
-            .map(|items| Pruning::Due {
-                storage: spec,
-                items,
-            }),
+    let looking = async {
+        match ended {
+            Some(ended) => what_is_gone(&location, &line, ended).await,
+            None => items(&location, &line, &seen.backups)
+                .await
+                .map(|items| Pruning::Due {
+                    storage: spec,
+                    items,
+                }),
+        }
     };
+    let looked = store::within(LISTING, &location, Box::pin(looking)).await;
     Ok(looked.unwrap_or_else(|error| Pruning::Blocked(error.into())))
 }
 

@@ -79,7 +79,7 @@ pub fn assess(job: Option<&Job>, pods: &[Pod], now: Timestamp) -> RunState {
     let Some(pod) = pods.iter().max_by_key(|pod| pod.creation_timestamp()) else {
         return match end {
             Some(end) => RunState::EndedSilently(end.without_pod()),
-            None => RunState::Starting,
+            None => without_pod(job, now),
         };
     };
     let view = PodView::of(pod);
@@ -93,6 +93,24 @@ pub fn assess(job: Option<&Job>, pods: &[Pod], now: Timestamp) -> RunState {
         return RunState::Running;
     }
     view.starting(now)
+}
+
+/// A Job that has no pod yet: a quota or an admission rule may stand in the way.
+fn without_pod(job: &Job, now: Timestamp) -> RunState {
+    let age = job
+        .creation_timestamp()
+        .map_or(SignedDuration::ZERO, |time| now.duration_since(time.0));
+    if age <= SLOW_START {
+        return RunState::Starting;
+    }
+    RunState::NotStarting {
+        reason: Reason::PodNotStarting,
+        message: format!(
+            "the Job {} has had no pod for {} s; see its events: a quota or an admission rule may refuse the pod",
+            job.name_any(),
+            age.as_secs()
+        ),
+    }
 }
 
 /// Why a Job ended, by the Job controller's word.

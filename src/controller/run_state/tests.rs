@@ -130,6 +130,13 @@ fn a_pod_that_cannot_start() {
         ),
         (slow, "60 s"),
     ];
+    let mut refused = open_job();
+    refused.metadata.creation_timestamp =
+        Some(serde_json::from_value(json!("2026-11-20T10:04:00Z")).unwrap());
+    match at(Some(&refused), &[]) {
+        RunState::NotStarting { message, .. } => assert!(message.contains("60 s"), "{message}"),
+        other => panic!("{other:?}"),
+    }
     for (pod, part) in cases {
         match at(Some(&open_job()), &[pod]) {
             RunState::NotStarting { reason, message } => {
