@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +37,13 @@ spec:
   storage: {name: dr-bucket}
   retry: {limit: 0}
 `, p.namespace, kit.SourceURL())))
+	// In progress and failed, for the kinds that go on for ever.
+	lost := strings.ReplaceAll(kit.BucketManifests(p.namespace, p.bucket), "name: dr-bucket", "name: lost")
+	p.must(p.Primary.Apply(p.ctx, strings.Replace(lost, "secretRef: {name: lost}", "secretRef: {name: nowhere}", 1)))
+	unreadable := strings.Replace(broken.Manifest(), "name: broken", "name: unreadable", 1)
+	p.must(p.Primary.Apply(p.ctx, strings.Replace(unreadable, "every: 10s", `cron: "61 * * * *"`, 1)))
+	early := strings.Replace(strings.Replace(p.standingReplay(), "name: standby,", "name: early,", 1), "schedule: telemetry}", "schedule: not-yet}", 1)
+	p.must(p.Standby.Apply(p.ctx, early))
 	p.must(p.Standby.Apply(p.ctx, p.restoreManifest("failed", "lifeboat/v1/primary/nowhere/backups/none/manifests/20260101t000000z.json", "")))
 
 	for _, row := range []struct {
@@ -46,7 +54,10 @@ spec:
 		{p.Primary, "storagelocation", "dr-bucket", status.CurrentStatus},
 		{p.Primary, "backup", "done", status.CurrentStatus},
 		{p.Primary, "backup", "failed", status.FailedStatus},
+		{p.Primary, "storagelocation", "lost", status.InProgressStatus},
 		{p.Primary, "backupschedule", "telemetry", status.CurrentStatus},
+		{p.Primary, "backupschedule", "unreadable", status.FailedStatus},
+		{p.Standby, "restoreschedule", "early", status.InProgressStatus},
 		{p.Standby, "storagelocation", "dr-bucket", status.CurrentStatus},
 		{p.Standby, "restore", "done", status.CurrentStatus},
 		{p.Standby, "restore", "failed", status.FailedStatus},
