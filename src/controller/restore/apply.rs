@@ -88,7 +88,8 @@ pub(super) async fn apply(
     Ok(requeue.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// Takes the lease, then makes the Job. False where another Restore has the target.
+/// Takes the lease, then makes the Job. False where another Restore has the target, or this one
+/// is not what it was.
 async fn begin(
     context: &Context,
     jobs: &Api<Job>,
@@ -120,6 +121,16 @@ async fn begin(
     if target.take(*not_after, now).await? != TargetLease::Free {
         return Ok(false);
     }
+    // A controller that was slow may have been overtaken by another: once the lease is held, the
+    // Restore must still be what it was.
+    match there(context, restore).await? {
+        Some(found) if found.resource_version() == restore.resource_version() => {}
+        Some(found) if has_ended(&found) => {
+            target.release().await?;
+            return Ok(true);
+        }
+        _ => return Ok(false),
+    }
     let uid = restore.uid().unwrap_or_default();
     let made = create_or_adopt(jobs, &job, |found| {
         check_owner(found, &uid)?;
@@ -131,4 +142,16 @@ async fn begin(
         Err(error) if error.is_refusal() => Err(refused(error.to_string())),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The Restore as it is now; none where it is gone, or another took its name.
+async fn there(context: &Context, restore: &Restore) -> Result<Option<Restore>, Error> {
+    let namespace = restore.namespace().unwrap_or_default();
+    let name = restore.name_any();
+    let api: Api<Restore> = Api::namespaced(context.client.clone(), &namespace);
+    let found = api
+        .get_opt(&name)
+        .await
+        .map_err(Error::api("get", format!("Restore {name}")))?;
+    Ok(found.filter(|found| found.uid() == restore.uid()))
 }

@@ -103,7 +103,7 @@ impl World {
     }
 
     /// A controller that has just started.
-    fn context(&self) -> Context {
+    pub(crate) fn context(&self) -> Context {
         let client = self.server.client();
         Context {
             client: client.clone(),

@@ -1,4 +1,11 @@
+use serde_json::json;
+
 use super::*;
+use crate::controller::restore::apply::apply;
+use crate::controller::restore::observe::observe;
+use crate::controller::testing::standby::End;
+use crate::controller::testing::world::{NAMESPACE, World};
+use crate::manifest::samples::full;
 
 #[test]
 fn the_job_is_known_before_it_is_deleted() {
@@ -69,4 +76,33 @@ fn a_refused_job_is_tried_again_and_then_fails() {
     seen.restore.status.as_mut().unwrap().attempt = 4;
     let plan = job_refused(&seen, "exceeded quota", at(CREATED));
     assert_eq!(verdict(&plan), ("failed", "JobRefused".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_controller_holds_nothing_for_a_restore_that_ended() {
+    let mut world = World::new("2026-11-20T10:05:00Z");
+    world.commit(full(0)).await;
+    world.add_restore("again", &json!({}));
+    world.settle().await;
+    // As one controller saw it: the attempt is written, its Job is not made yet.
+    let context = world.context();
+    let mut slow = observe(&context, world.restore("again")).await.unwrap();
+    slow.job = None;
+    slow.run = RunState::NoJob;
+    slow.storage = Storage::Ready(Box::default());
+    slow.restore.status.as_mut().unwrap().job = None;
+    let written = Some(decide(&slow, world.now()).status);
+    world
+        .server
+        .change::<Restore>(NAMESPACE, "again", |now| now.status = written);
+    slow.restore = world.restore("again");
+    let plan = decide(&slow, world.now());
+    assert!(plan.start.is_some());
+    assert_eq!(Some(&plan.status), slow.restore.status.as_ref());
+    // Another one sees it through.
+    world.run_import(End::Imported);
+    world.settle().await;
+    assert_eq!(world.leases().len(), 0);
+    assert!(apply(&context, &slow, plan).await.is_ok());
+    assert_eq!((world.leases().len(), world.jobs().len()), (0, 1));
 }
