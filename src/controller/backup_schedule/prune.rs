@@ -60,6 +60,8 @@ pub(super) fn plan(
     plan.delete = failed_backups(seen, spec);
     match &seen.pruning {
         Pruning::NotDue | Pruning::Running => {}
+        // The location says so itself.
+        Pruning::Blocked(fault) if fault.reason == Reason::StorageNotReady => {}
         Pruning::Blocked(fault) => plan.notes.push(Note::warning(
             fault.reason,
             "Prune",

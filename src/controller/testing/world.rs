@@ -16,6 +16,7 @@ use super::api_server::StandInApiServer;
 use super::faults::Faults;
 use super::pods;
 use super::store::StandInStore;
+use crate::api::conditions::{is_true, types};
 use crate::api::{Backup, BackupSchedule, Restore, RestoreSchedule, StorageLocation};
 use crate::controller::context::{Clock, Cluster, Context};
 use crate::controller::error::Error;
@@ -162,7 +163,10 @@ impl World {
         let context = self.context();
         let at_once = Action::requeue(Duration::ZERO);
         let mut again = false;
-        for location in self.server.all::<StorageLocation>(NAMESPACE) {
+        // One that is Ready is looked at every few minutes only.
+        let mut locations: Vec<StorageLocation> = self.server.all(NAMESPACE);
+        locations.retain(|location| !is_ready(location));
+        for location in locations {
             let name = location.name_any();
             again |= storage_location::reconcile(NAMESPACE, &name, &context).await? == at_once;
         }
@@ -215,6 +219,13 @@ impl World {
             .await
             .unwrap()
     }
+}
+
+fn is_ready(location: &StorageLocation) -> bool {
+    location
+        .status
+        .as_ref()
+        .is_some_and(|status| is_true(&status.conditions, types::READY))
 }
 
 fn backup_spec() -> serde_json::Value {
