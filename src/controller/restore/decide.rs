@@ -322,14 +322,7 @@ impl Step<'_> {
             let word = Problem::new(Reason::Cancelled, "cancelled; the run was stopped");
             return self.fail(status, &word);
         }
-        let message = if failure.applied_parts > 0 {
-            format!(
-                "{} ({} parts were applied before)",
-                failure.message, failure.applied_parts
-            )
-        } else {
-            failure.message.clone()
-        };
+        let message = told(failure, status.attempt);
         let retry = Retry::of(self.seen.restore.spec.parameters.retry.as_ref());
         let wait = retry
             .wait_after(status.attempt)
@@ -360,6 +353,23 @@ impl Step<'_> {
     fn fail(&self, status: RestoreStatus, problem: &Problem) -> Plan {
         status::failed(self.seen, status, problem, self.now)
     }
+}
+
+/// What the pod said, and what it can't know of earlier attempts.
+fn told(failure: &Failure, attempt: u32) -> String {
+    let message = &failure.message;
+    if failure.applied_parts > 0 {
+        return format!(
+            "{message} ({} parts were applied before)",
+            failure.applied_parts
+        );
+    }
+    if failure.reason == Reason::TargetNotEmpty && attempt > 1 {
+        return format!(
+            "{message}. An earlier attempt of this Restore was cut short and may have left it there"
+        );
+    }
+    message.clone()
 }
 
 fn not_looked() -> Problem {

@@ -106,3 +106,19 @@ async fn a_slow_controller_holds_nothing_for_a_restore_that_ended() {
     assert!(apply(&context, &slow, plan).await.is_ok());
     assert_eq!((world.leases().len(), world.jobs().len()), (0, 1));
 }
+
+#[test]
+fn what_an_earlier_attempt_may_have_left_is_said() {
+    let mut seen = with_run(by_word(RunResult::Failed(Failure {
+        reason: Reason::TargetNotEmpty,
+        message: "the target holds data".to_owned(),
+        retryable: false,
+        applied_parts: 0,
+    })));
+    for (attempt, said) in [(1, false), (2, true)] {
+        seen.restore.status.as_mut().unwrap().attempt = attempt;
+        let plan = decide(&seen, later(40));
+        let message = &plan.status.conditions[0].message;
+        assert_eq!(message.contains("earlier attempt"), said, "{message}");
+    }
+}
