@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use lifeboat::api::conditions::Reason;
 use lifeboat::api::engines::{InfluxDbSource, InfluxDbTarget, SourceSpec, TargetSpec};
@@ -23,9 +24,17 @@ impl Drop for Locked {
     }
 }
 
+/// An address that nobody has. It lies below the ports that the kernel gives to connections: one of
+/// those may be taken by another test's connection before the server binds it.
 fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 8_000).unwrap();
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return format!("127.0.0.1:{port}");
+        }
+    }
 }
 
 impl Locked {
