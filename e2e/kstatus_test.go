@@ -54,7 +54,7 @@ spec:
 		{p.Primary, "storagelocation", "dr-bucket", status.CurrentStatus},
 		{p.Primary, "backup", "done", status.CurrentStatus},
 		{p.Primary, "backup", "failed", status.FailedStatus},
-		{p.Primary, "storagelocation", "lost", status.InProgressStatus},
+		{p.Primary, "storagelocation", "lost", status.FailedStatus},
 		{p.Primary, "backupschedule", "telemetry", status.CurrentStatus},
 		{p.Primary, "backupschedule", "unreadable", status.FailedStatus},
 		{p.Standby, "restoreschedule", "early", status.InProgressStatus},
