@@ -192,7 +192,8 @@ impl Import {
         PartReader::open(location, &data_dir, &part.files, manifest.codec, throttle)
     }
 
-    async fn apply_part(
+    /// Writes the records of one part. Same key, same record: doing it twice changes nothing.
+    pub(super) async fn apply_part(
         &self,
         manifest: &Manifest,
         part: &Part,

@@ -71,6 +71,7 @@ impl Import {
         pool: &mut Pool<Option<String>>,
     ) -> Result<Differences, JobError> {
         let mut differences = Differences::default();
+        let throttle = parallel::throttle(&self.order.limits)?;
         let mut index = self.index(&backup.manifest)?;
         let mut number = 0;
         while let Some(part) = self.run.clock.within(index.next()).await? {
@@ -80,10 +81,19 @@ impl Import {
             }
             let expired = applied.expired_of(number);
             let (job, clock) = (Arc::clone(self), pool.clock().clone());
-            let manifest = Arc::clone(&backup.manifest);
+            let (manifest, throttle) = (Arc::clone(&backup.manifest), throttle.clone());
             let work = async move {
-                let attempt = |_| clock.within(job.prove_part(&manifest, &part, expired));
-                let difference = try_again(&clock, &show(&part), attempt).await?;
+                let prove = |_| clock.within(job.prove_part(&manifest, &part, expired));
+                let mut difference = try_again(&clock, &show(&part), prove).await?;
+                if let Some(found) = &difference {
+                    // A server may acknowledge a record and lose it: InfluxDB 1.x frees a new
+                    // shard's cache while the first write comes in. Writing again changes nothing
+                    // where all is well, and what is wrong for another reason stays wrong.
+                    tracing::warn!(part = show(&part), found, "written and proven once more");
+                    let write = |_| clock.within(job.apply_part(&manifest, &part, &throttle));
+                    try_again(&clock, &show(&part), write).await?;
+                    difference = try_again(&clock, &show(&part), prove).await?;
+                }
                 job.run.progress.part_done(part.records);
                 Ok(difference)
             };

@@ -295,6 +295,22 @@ async fn a_target_that_lost_a_record_is_not_verified() {
 }
 
 #[tokio::test]
+async fn what_a_target_lost_once_is_written_again() {
+    let (bucket, reference) = backup().await;
+    for verify in [Verify::Counts, Verify::Contains, Verify::Equal] {
+        let engine = Arc::new(StandInEngine {
+            loses_once: std::sync::Mutex::new(Some("k000007".to_owned())),
+            ..StandInEngine::new(TARGET_URL)
+        });
+        let mut order = import_order(vec![reference.clone()]);
+        order.verify = verify;
+        run_import(order, &bucket, &engine).await.unwrap();
+        assert!(engine.loses_once.lock().unwrap().is_none(), "{verify:?}");
+        assert!(engine.called("finish_import"));
+    }
+}
+
+#[tokio::test]
 async fn a_chain_is_imported_in_order_and_proven_link_by_link() {
     let bucket = Bucket::new();
     let mut references = Vec::new();

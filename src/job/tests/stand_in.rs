@@ -42,6 +42,8 @@ pub(super) struct StandInEngine {
     pub(super) break_text: String,
     /// Records that vanish after the import, before they are looked up.
     pub(super) loses: Option<String>,
+    /// A record that is acknowledged and lost, but only the first time.
+    pub(super) loses_once: Mutex<Option<String>>,
 }
 
 impl StandInEngine {
@@ -262,6 +264,10 @@ impl Engine for StandInEngine {
         }
         if let Some(lost) = &self.loses {
             table.remove(lost);
+        }
+        let mut once = self.loses_once.lock().unwrap();
+        if let Some(lost) = once.take_if(|lost| table.contains_key(lost)) {
+            table.remove(&lost);
         }
         Ok(report)
     }
