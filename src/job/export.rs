@@ -172,7 +172,12 @@ impl Export<'_> {
             identity: self.order.identity.clone(),
             run_id: self.run.id.clone(),
             source: SourceInfo {
-                engine: self.order.source.engine().unwrap_or_default().to_owned(),
+                engine: self
+                    .order
+                    .source
+                    .named()
+                    .map(|spec| spec.engine().to_owned())
+                    .unwrap_or_default(),
                 method: plan.method,
                 engine_version: plan.server.version,
                 server_id: plan.server.server_id,

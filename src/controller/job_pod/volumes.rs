@@ -61,18 +61,16 @@ struct Database<'a> {
 
 impl<'a> Database<'a> {
     fn of_source(source: &'a SourceSpec) -> Self {
-        source
-            .influxdb
-            .as_ref()
-            .map(|influxdb| Self::new(influxdb.credentials.as_ref(), influxdb.tls.as_ref()))
+        let named = source.named();
+        named
+            .map(|spec| Self::new(spec.credentials(), spec.tls()))
             .unwrap_or_default()
     }
 
     fn of_target(target: &'a TargetSpec) -> Self {
-        target
-            .influxdb
-            .as_ref()
-            .map(|influxdb| Self::new(influxdb.credentials.as_ref(), influxdb.tls.as_ref()))
+        let named = target.named();
+        named
+            .map(|spec| Self::new(spec.credentials(), spec.tls()))
             .unwrap_or_default()
     }
 

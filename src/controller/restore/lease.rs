@@ -26,11 +26,11 @@ const TARGET: &str = "lifeboat.dev/target";
 /// What a target is called, whichever way its URL is written: the engine, its host in lower case
 /// and its port. Two databases of one server are one target.
 pub(crate) fn normalised(target: &TargetSpec) -> Option<String> {
-    let influxdb = target.influxdb.as_ref()?;
-    let url = Url::parse(&influxdb.url).ok()?;
+    let spec = target.named()?;
+    let url = Url::parse(spec.url()).ok()?;
     let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
     let port = url.port_or_known_default()?;
-    Some(format!("influxdb/{host}:{port}"))
+    Some(format!("{}/{host}:{port}", spec.engine()))
 }
 
 /// Who works on a target, as somebody sees it who never does. Free where the target can't be read.

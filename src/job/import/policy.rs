@@ -1,6 +1,7 @@
 //! Decides whether an import may go on. Pure: it looks at what was found, and touches nothing.
 
 use crate::api::conditions::Reason;
+use crate::api::engines::TargetEngineSpec;
 use crate::api::order::ImportOrder;
 use crate::api::restore::{ConflictPolicy, Verify};
 use crate::job::JobError;
@@ -13,10 +14,14 @@ const SHORTEST_DRILL_PREFIX: usize = 8;
 
 /// The URL that names the target in `confirm`.
 fn target_url(order: &ImportOrder) -> Result<&str, JobError> {
-    order.target.url().ok_or_else(|| {
+    Ok(target_spec(order)?.url())
+}
+
+fn target_spec(order: &ImportOrder) -> Result<&dyn TargetEngineSpec, JobError> {
+    order.target.named().ok_or_else(|| {
         JobError::refused(
             Reason::NotSupported,
-            "target names no engine that is built; set target.influxdb",
+            "target names no engine that is built; see the reference of Restore for those that are",
         )
     })
 }
@@ -27,10 +32,8 @@ pub(super) fn check_supported(
     manifests: &[Manifest],
     engine_supports: bool,
 ) -> Result<(), JobError> {
-    let target = order
-        .target
-        .engine()
-        .unwrap_or("of no engine that is built");
+    let spec = target_spec(order)?;
+    let target = spec.engine();
     for manifest in manifests {
         let source = &manifest.source;
         if source.engine != target {
@@ -42,7 +45,7 @@ pub(super) fn check_supported(
                 ),
             ));
         }
-        if !order.target.imports(&source.method) {
+        if !spec.imports(&source.method) {
             return Err(JobError::refused(
                 Reason::NotSupported,
                 format!(

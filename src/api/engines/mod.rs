@@ -1,0 +1,118 @@
+//! The engines of a source or target. Adding a system is one file here with its settings, one field
+//! and one line in [`SourceSpec`] and in [`TargetSpec`], and one folder in `engine`.
+
+mod influxdb;
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use influxdb::{
+    InfluxDbDatabase, InfluxDbIncremental, InfluxDbMethod, InfluxDbSource, InfluxDbTarget,
+};
+
+use super::common::{Credentials, Tls};
+
+/// What those who don't know an engine may ask of its settings.
+pub trait EngineSpec {
+    /// The engine's name, as manifests write it.
+    fn engine(&self) -> &'static str;
+
+    /// The URL of the server; it names a target in `confirm`.
+    fn url(&self) -> &str;
+
+    /// The Secret with the login, where there is one.
+    fn credentials(&self) -> Option<&Credentials>;
+
+    /// How TLS is checked.
+    fn tls(&self) -> Option<&Tls>;
+}
+
+/// What those who don't know an engine may ask of the settings of a target.
+pub trait TargetEngineSpec: EngineSpec {
+    /// Whether the engine imports what was exported with `method`.
+    fn imports(&self, method: &str) -> bool;
+}
+
+/// What is backed up: exactly one engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.emqx)").message("the engine emqx is not built yet; name another"))]
+#[x_kube(validation = Rule::new("!has(self.kuzzle)").message("the engine kuzzle is not built yet; name another"))]
+#[x_kube(validation = Rule::new("!has(self.cnosdb)").message("the engine cnosdb is not built yet; name another"))]
+#[x_kube(validation = Rule::new("!has(self.rethinkdb)").message("the engine rethinkdb is not built yet; name another"))]
+#[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
+#[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("source takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
+pub struct SourceSpec {
+    /// InfluxDB Enterprise or OSS 1.x.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub influxdb: Option<InfluxDbSource>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emqx: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kuzzle: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnosdb: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rethinkdb: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<NotBuilt>,
+}
+
+/// What is restored into: exactly one engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.emqx)").message("the engine emqx is not built yet; name another"))]
+#[x_kube(validation = Rule::new("!has(self.kuzzle)").message("the engine kuzzle is not built yet; name another"))]
+#[x_kube(validation = Rule::new("!has(self.cnosdb)").message("the engine cnosdb is not built yet; name another"))]
+#[x_kube(validation = Rule::new("!has(self.rethinkdb)").message("the engine rethinkdb is not built yet; name another"))]
+#[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
+#[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("target takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
+pub struct TargetSpec {
+    /// InfluxDB Enterprise or OSS 1.x.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub influxdb: Option<InfluxDbTarget>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emqx: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kuzzle: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnosdb: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rethinkdb: Option<NotBuilt>,
+    /// Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<NotBuilt>,
+}
+
+impl SourceSpec {
+    /// The engine that is named; none where it is not built.
+    pub fn named(&self) -> Option<&dyn EngineSpec> {
+        let all: [Option<&dyn EngineSpec>; 1] = [self.influxdb.as_ref().map(|spec| spec as _)];
+        all.into_iter().flatten().next()
+    }
+}
+
+impl TargetSpec {
+    /// The engine that is named; none where it is not built.
+    pub fn named(&self) -> Option<&dyn TargetEngineSpec> {
+        let all: [Option<&dyn TargetEngineSpec>; 1] =
+            [self.influxdb.as_ref().map(|spec| spec as _)];
+        all.into_iter().flatten().next()
+    }
+}
+
+/// Holds the place of what is not built yet, so that it is refused and never ignored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct NotBuilt {}
+
