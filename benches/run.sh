@@ -1,14 +1,9 @@
 #!/usr/bin/env bash
 # Runs the benchmarks on the test bed, and takes it down again unless it was up before.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-binary=$PWD/target/x86_64-unknown-linux-gnu/release/lifeboat
-cd e2e
+# shellcheck source=e2e/bed.sh
+source "$(dirname "$0")/../e2e/bed.sh"
 
-bed() { go run ./cmd/bed "$@"; }
-if [ ! -e /run/lifeboat-bed/home ]; then
-  trap 'bed down' EXIT
-fi
-bed up
-bed image "$binary"
+take_bed
+cd "$root/e2e"
 go run ./cmd/bench ${BENCH:+-only "$BENCH"}

@@ -1,0 +1,55 @@
+# Sourced by run.sh: the library against real servers and stand-ins, without Kubernetes in between.
+# Each system is a function `servers_NAME` and a word in `systems`. A real server of the bed needs
+# `take_bed` first; a stand-in needs nothing.
+# shellcheck shell=bash
+systems=(s3 influxdb)
+
+# rust_tests NAME ...: runs tests/NAME.rs.
+rust_tests() {
+  local name arguments=()
+  for name in "$@"; do arguments+=(--test "$name"); done
+  cargo test --locked --manifest-path "$root/Cargo.toml" "${arguments[@]}"
+}
+
+# standin SYSTEM: starts one that lives until the script ends, and sets `address` to its address.
+standin() {
+  local program=$root/target/tools/bin/standin output
+  if [ -z "${standin_built:-}" ]; then
+    (cd "$root/e2e" && go build -o "$program" ./cmd/standin)
+    standin_built=yes
+  fi
+  exec {output}< <(exec "$program" --listen 127.0.0.1:0 "$@")
+  at_exit end_process "$!"
+  if ! read -r -t 30 address <&"$output"; then
+    echo "the stand-in for $1 did not say its address" >&2
+    return 1
+  fi
+}
+
+# It may have ended by itself.
+end_process() { kill "$1" 2>/dev/null; }
+
+servers_s3() {
+  take_bed
+  eval "$(bed env)"
+  LIFEBOAT_TEST_S3_ENDPOINT=$LIFEBOAT_BED_S3_HTTP LIFEBOAT_TEST_S3_BUCKET=dr-exports \
+    LIFEBOAT_TEST_S3_ACCESS_KEY=lifeboat-rw LIFEBOAT_TEST_S3_SECRET_KEY=lifeboat-rw-secret \
+    LIFEBOAT_TEST_S3_READ_ACCESS_KEY=lifeboat-ro LIFEBOAT_TEST_S3_READ_SECRET_KEY=lifeboat-ro-secret \
+    LIFEBOAT_TEST_S3_TLS_ENDPOINT=$LIFEBOAT_BED_S3_HTTPS LIFEBOAT_TEST_S3_TLS_CA=$LIFEBOAT_BED_S3_CA \
+    rust_tests s3 s3_catalog
+}
+
+servers_influxdb() {
+  take_bed
+  eval "$(bed env)"
+  at_exit bed influx stop lab-a --delete
+  at_exit bed influx stop lab-b --delete
+  local a b
+  a=$(influx_url lab-a)
+  b=$(influx_url lab-b)
+  LIFEBOAT_TEST_INFLUX_A=$a LIFEBOAT_TEST_INFLUX_B=$b \
+    LIFEBOAT_TEST_INFLUX_CLI=$(command -v influx) LIFEBOAT_TEST_INFLUXD=$(command -v influxd) \
+    rust_tests influxdb
+}
+
+influx_url() { bed influx start "$1" | grep -oE 'http://[0-9.]+:[0-9]+' | head -n 1; }
