@@ -5,6 +5,7 @@
 //! `connect_target`.
 
 mod error;
+mod http;
 mod influxdb;
 mod types;
 

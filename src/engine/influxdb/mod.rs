@@ -29,7 +29,6 @@ mod faults_test;
 mod import;
 mod line;
 mod msgpack;
-mod net;
 mod number;
 mod prepare;
 mod ql;
