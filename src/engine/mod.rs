@@ -5,9 +5,12 @@
 //! `connect_target`.
 
 mod error;
+mod escape;
 mod http;
 mod influxdb;
+mod number;
 mod types;
+mod window;
 
 use std::path::PathBuf;
 

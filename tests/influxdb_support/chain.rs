@@ -1,7 +1,7 @@
 //! Full exports and windows.
 
 use lifeboat::api::common::Span;
-use lifeboat::api::engines::{InfluxDbIncremental, InfluxDbSource};
+use lifeboat::api::engines::{Incremental, InfluxDbSource};
 use lifeboat::api::restore::ConflictPolicy;
 use lifeboat::engine::{ChainState, ExportRequest, ImportPlan};
 use lifeboat::manifest::Chain;
@@ -10,9 +10,9 @@ use super::harness::{Export, Lab, now};
 
 fn incremental() -> InfluxDbSource {
     InfluxDbSource {
-        incremental: Some(InfluxDbIncremental {
+        incremental: Some(Incremental {
             overlap: Some(Span::from("1m")),
-            ..InfluxDbIncremental::default()
+            ..Incremental::default()
         }),
         ..InfluxDbSource::default()
     }

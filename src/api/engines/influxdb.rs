@@ -4,8 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{EngineSpec, TargetEngineSpec};
-use crate::api::common::{Credentials, Span, Tls};
+use super::{EngineSpec, Incremental, TargetEngineSpec};
+use crate::api::common::{Credentials, Tls};
 use crate::api::text;
 
 const NAME: &str = "influxdb";
@@ -40,23 +40,6 @@ pub struct InfluxDbDatabase {
     pub measurements: Vec<String>,
 }
 
-/// Windows between full exports.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct InfluxDbIncremental {
-    /// How far each window reaches back before the last watermark, for points written late. Default 10m.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "text::span_or_zero")]
-    pub overlap: Option<Span>,
-    /// How far before now a window ends. Default 0s: a window takes what is there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "text::span_or_zero")]
-    pub lag: Option<Span>,
-    /// A full export when the last is older than this: it catches deletes and points later than the overlap. Default 24h.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub full_every: Option<Span>,
-}
-
 /// An InfluxDB to export.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -80,7 +63,7 @@ pub struct InfluxDbSource {
     pub databases: Vec<InfluxDbDatabase>,
     /// Windows between full exports. None: each export is full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub incremental: Option<InfluxDbIncremental>,
+    pub incremental: Option<Incremental>,
 }
 
 /// An InfluxDB to restore into.

@@ -1,15 +1,15 @@
 //! The engines of a source or target. Adding a system is one file here with its settings, one field
 //! and one line in [`SourceSpec`] and in [`TargetSpec`], and one folder in `engine`.
 
+mod incremental;
 mod influxdb;
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use influxdb::{
-    InfluxDbDatabase, InfluxDbIncremental, InfluxDbMethod, InfluxDbSource, InfluxDbTarget,
-};
+pub use incremental::Incremental;
+pub use influxdb::{InfluxDbDatabase, InfluxDbMethod, InfluxDbSource, InfluxDbTarget};
 
 use super::common::{Credentials, Tls};
 

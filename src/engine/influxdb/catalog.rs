@@ -8,6 +8,7 @@ use super::client::Client;
 use super::ql::{self, Range};
 use super::table::{Cell, Table};
 use crate::engine::EngineError;
+pub(super) use crate::engine::window::nanoseconds;
 
 /// The server's own statistics; never exported.
 const INTERNAL: &str = "_internal";
@@ -281,15 +282,6 @@ pub(super) async fn started(client: &Client) -> Option<String> {
     let table = tables.iter().find(|table| table.name == b"system")?;
     let row = table.rows.first()?;
     table.cell(row, "started")?.text().map(str::to_owned)
-}
-
-/// A time in nanoseconds, within what 64 bits hold.
-pub(super) fn nanoseconds(time: jiff::Timestamp) -> i64 {
-    i64::try_from(time.as_nanosecond()).unwrap_or(if time < jiff::Timestamp::UNIX_EPOCH {
-        ql::MIN_TIME
-    } else {
-        ql::MAX_TIME
-    })
 }
 
 /// Reads `168h0m0s`.

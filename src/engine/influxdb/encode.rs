@@ -15,8 +15,8 @@
 
 use super::line;
 use super::msgpack::Value;
-use super::number::{float, integer};
 use super::response::{Fault, Head, Row, Visit};
+use crate::engine::number::{float, integer};
 use crate::manifest::Fingerprint;
 
 /// How many series are named that can't be written.
@@ -220,7 +220,9 @@ fn put(out: &mut Vec<u8>, fields: usize, key: &[u8], value: Value<'_>) -> Result
             out.extend_from_slice(number.to_string().as_bytes());
             out.push(b'u');
         }
-        Value::Float(number) => float(out, number)?,
+        Value::Float(number) => {
+            float(out, number).ok_or(Fault::Garbled("a float that is no number"))?;
+        }
         Value::Str(text) => {
             out.push(b'"');
             line::escape(out, text, b"\"\\");

@@ -6,28 +6,7 @@
 
 use memchr::{memchr, memchr2};
 
-/// Appends `text` with a `\` before each of `special`.
-pub(super) fn escape(out: &mut Vec<u8>, text: &[u8], special: &[u8]) {
-    for byte in text {
-        if special.contains(byte) {
-            out.push(b'\\');
-        }
-        out.push(*byte);
-    }
-}
-
-/// Takes the `\` before each of `special` away.
-pub(super) fn unescape(text: &[u8], special: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        let escaped = text[at] == b'\\' && text.get(at + 1).is_some_and(|b| special.contains(b));
-        at += usize::from(escaped);
-        out.push(text[at]);
-        at += 1;
-    }
-    out
-}
+pub(super) use crate::engine::escape::{escape, unescape};
 
 /// Where the record at the front of `text` ends, its newline included; none: not within `text`.
 pub(super) fn end(text: &[u8]) -> Option<usize> {
@@ -205,15 +184,6 @@ mod tests {
         }
         for text in ["", "m", "m v=1", "m v=1 x", "m  1", "CREATE DATABASE \"x\""] {
             assert_eq!(Line::parse(text.as_bytes()), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn escapes_both_ways() {
-        for text in ["", "a", "a,b", "\\", "a\\,b", "= ,", "\"", "\u{fc}\\\\ "] {
-            let mut out = Vec::new();
-            escape(&mut out, text.as_bytes(), b",= ");
-            assert_eq!(unescape(&out, b",= "), text.as_bytes(), "{text:?}");
         }
     }
 }

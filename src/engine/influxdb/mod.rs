@@ -8,13 +8,12 @@
 //! seconds of the server's CPU): MessagePack 3.1, CSV 3.7, JSON 4.6. MessagePack is also the only one
 //! that tells an integer from a float and keeps strings byte by byte.
 //!
-//! - What is exported, full or a window: [`chain`], [`select`].
+//! - What is exported, full or a window: [`crate::engine::window`], [`select`].
 //! - The canonical form of a record, which fingerprints are made of: [`encode`].
 //! - Users are not exported: the server does not give their passwords.
 
 mod batch;
 mod catalog;
-mod chain;
 mod client;
 mod cq;
 mod encode;
@@ -29,7 +28,6 @@ mod faults_test;
 mod import;
 mod line;
 mod msgpack;
-mod number;
 mod prepare;
 mod ql;
 mod response;
@@ -53,7 +51,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Access, ContainsReport, Engine, EngineError, ExportPlan, ExportRequest, ImportPlan,
-    ImportReport, PartPlan, PartSummary, ServerInfo, TargetState,
+    ImportReport, PartPlan, PartSummary, ServerInfo, TargetState, window,
 };
 use crate::api::engines::{InfluxDbMethod, InfluxDbSource, InfluxDbTarget};
 use crate::api::restore::Verify;
@@ -126,20 +124,13 @@ impl InfluxDb {
                 ),
             });
         }
-        let bound = |key: &str| match part.attributes.get(key).map(|text| text.parse()) {
-            None => Ok(None),
-            Some(Ok(time)) => Ok(Some(time)),
-            Some(Err(_)) => Err(EngineError::BadBackup {
-                problem: format!("its parts index has a {key} that is no time"),
-            }),
-        };
         Ok(Place {
             database: prepare::target_name(&self.plan, named(part, NAME_DATABASE)?),
             policy: named(part, NAME_POLICY)?.to_owned(),
             measurement: named(part, NAME_MEASUREMENT)?.to_owned(),
             window: Range {
-                start: bound(select::WINDOW_START)?,
-                end: bound(select::WINDOW_END)?,
+                start: window::bound(part, window::WINDOW_START)?,
+                end: window::bound(part, window::WINDOW_END)?,
             },
         })
     }

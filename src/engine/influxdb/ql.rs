@@ -93,10 +93,8 @@ pub(super) fn tag_is(key: &str, value: &str) -> Option<String> {
     })
 }
 
-/// The first and last time that the server keeps (`models.MinNanoTime`, `models.MaxNanoTime`).
-pub(super) const MIN_TIME: i64 = i64::MIN + 2;
-/// See [`MIN_TIME`].
-pub(super) const MAX_TIME: i64 = i64::MAX - 1;
+/// The first time that the server keeps (`models.MinNanoTime`).
+const MIN_TIME: i64 = i64::MIN + 2;
 
 /// A span of event time in nanoseconds; `end` is exclusive, none: open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

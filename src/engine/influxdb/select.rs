@@ -2,22 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sha2::{Digest, Sha256};
-
 use super::catalog::{self, Policy};
-use super::chain::{self, Known};
 use super::client::Client;
 use super::ql;
 use super::structure::{
     self, Database, KIND_MEASUREMENT, NAME_DATABASE, NAME_MEASUREMENT, NAME_POLICY,
 };
 use crate::api::engines::{InfluxDbDatabase, InfluxDbSource};
+use crate::engine::window::{self, Known};
 use crate::engine::{ChainPlan, EngineError, ExportPlan, ExportRequest, PartPlan, ServerInfo};
 
-/// A part's window, where it has one, in nanoseconds.
-pub(super) const WINDOW_START: &str = "windowStart";
-/// See [`WINDOW_START`]; exclusive.
-pub(super) const WINDOW_END: &str = "windowEnd";
 /// Suffix of the files.
 const EXTENSION: &str = "lp";
 
@@ -46,13 +40,10 @@ pub(super) async fn plan(
         })
     };
     let scope = BTreeMap::from([
-        (chain::SCOPE_DATABASES.to_owned(), selection(spec)),
-        (
-            chain::SCOPE_MEASUREMENTS.to_owned(),
-            chain::measurements_word(keys()),
-        ),
+        (window::SCOPE_SELECTION.to_owned(), selection(spec)),
+        (window::SCOPE_NAMES.to_owned(), window::names_word(keys())),
     ]);
-    let chain = chain::decide_chain(
+    let chain = window::decide_chain(
         spec.incremental.as_ref(),
         request.previous.as_ref(),
         request.consistency_time,
@@ -240,10 +231,7 @@ fn selection(spec: &InfluxDbSource) -> String {
     }
     databases.sort_by(|a, b| a.name.cmp(&b.name));
     let text = serde_json::to_string(&databases).unwrap_or_default();
-    if text.len() <= 2048 {
-        return text;
-    }
-    format!("sha256:{}", hex::encode(Sha256::digest(text.as_bytes())))
+    window::selection_word(text)
 }
 
 fn part(
@@ -253,19 +241,6 @@ fn part(
     chain: &ChainPlan,
     known: bool,
 ) -> PartPlan {
-    let mut attributes = BTreeMap::new();
-    if let ChainPlan::Incremental {
-        window_start,
-        window_end,
-        ..
-    } = chain
-        && known
-    {
-        attributes.insert(WINDOW_START.to_owned(), window_start.to_string());
-        if let Some(end) = window_end {
-            attributes.insert(WINDOW_END.to_owned(), end.to_string());
-        }
-    }
     PartPlan {
         kind: KIND_MEASUREMENT.to_owned(),
         name: BTreeMap::from([
@@ -273,7 +248,7 @@ fn part(
             (NAME_POLICY.to_owned(), policy.name.clone()),
             (NAME_MEASUREMENT.to_owned(), measurement.to_owned()),
         ]),
-        attributes,
+        attributes: window::attributes(chain, known),
         header: structure::header(database, policy).into(),
         extension: EXTENSION.to_owned(),
     }

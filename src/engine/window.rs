@@ -1,29 +1,29 @@
 //! Whether an export is full, or a window on top of others.
 //!
-//! A window takes the points whose event time is not before the last watermark less the overlap.
-//! It has no upper bound unless `lag` asks for one, so points that lie a little ahead are in it.
-//! What a window can't see: deletes, and points written later than the overlap. A full export every
+//! A window takes the records whose event time is not before the last watermark less the overlap.
+//! It has no upper bound unless `lag` asks for one, so records that lie a little ahead are in it.
+//! What a window can't see: deletes, and records written later than the overlap. A full export every
 //! `fullEvery` catches them.
 //!
-//! A measurement (in a database and retention policy) that the last backup did not know is read from
+//! A table, or a measurement in a retention policy, that the last backup did not know is read from
 //! the beginning of time, within the same increment: its history would lie before every window. So a
 //! new database inside "all databases" is whole in the first increment that sees it. For this each
-//! manifest's scope carries a short hash of each measurement's name; above [`HASH_LIMIT`]
-//! measurements it carries one digest of all names, and then any new name means a full export.
+//! manifest's scope carries a short hash of each name; above [`HASH_LIMIT`]
+//! names it carries one digest of all names, and then any new name means a full export.
 
 use std::collections::{BTreeMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
-use super::catalog::nanoseconds;
 use crate::api::common::Span;
-use crate::api::engines::InfluxDbIncremental;
+use crate::api::engines::Incremental;
 use crate::engine::{ChainPlan, ChainState, EngineError};
+use crate::manifest::Part;
 
 /// What was selected.
-pub(super) const SCOPE_DATABASES: &str = "databases";
-/// Which measurements were there: see the module.
-pub(super) const SCOPE_MEASUREMENTS: &str = "measurements";
+pub(in crate::engine) const SCOPE_SELECTION: &str = "databases";
+/// Which names were there: see the module. Manifests of other engines than InfluxDB use the word too.
+pub(in crate::engine) const SCOPE_NAMES: &str = "measurements";
 
 const DEFAULT_OVERLAP: &str = "10m";
 const DEFAULT_LAG: &str = "0s";
@@ -33,16 +33,16 @@ const HASH_LIMIT: usize = 1000;
 const HASHES: &str = "names:";
 const DIGEST: &str = "digest:";
 
-/// Database, retention policy and measurement.
-pub(super) type Key<'a> = (&'a str, &'a str, &'a str);
+/// Three names, from the outermost: database, retention policy and measurement, for example.
+pub(in crate::engine) type Key<'a> = (&'a str, &'a str, &'a str);
 
-fn hash((database, policy, measurement): Key<'_>) -> String {
-    let text = format!("{database}\0{policy}\0{measurement}");
+fn hash((outer, middle, inner): Key<'_>) -> String {
+    let text = format!("{outer}\0{middle}\0{inner}");
     hex::encode(&Sha256::digest(text.as_bytes())[..8])
 }
 
-/// The scope's word for the measurements that are there.
-pub(super) fn measurements_word<'a>(keys: impl IntoIterator<Item = Key<'a>>) -> String {
+/// The scope's word for the names that are there.
+pub(in crate::engine) fn names_word<'a>(keys: impl IntoIterator<Item = Key<'a>>) -> String {
     let mut hashes: Vec<String> = keys.into_iter().map(hash).collect();
     hashes.sort_unstable();
     if hashes.len() > HASH_LIMIT {
@@ -51,15 +51,15 @@ pub(super) fn measurements_word<'a>(keys: impl IntoIterator<Item = Key<'a>>) -> 
     format!("{HASHES}{}", hashes.concat())
 }
 
-/// The measurements that the last backup knew.
+/// The names that the last backup knew.
 #[derive(Debug, Default)]
-pub(super) struct Known(Option<HashSet<String>>);
+pub(in crate::engine) struct Known(Option<HashSet<String>>);
 
 impl Known {
     /// From the scope of the last backup.
-    pub(super) fn of(scope: &BTreeMap<String, String>) -> Self {
+    pub(in crate::engine) fn of(scope: &BTreeMap<String, String>) -> Self {
         let hashes = scope
-            .get(SCOPE_MEASUREMENTS)
+            .get(SCOPE_NAMES)
             .and_then(|word| word.strip_prefix(HASHES));
         Self(hashes.map(|text| {
             text.as_bytes()
@@ -69,8 +69,8 @@ impl Known {
         }))
     }
 
-    /// Whether a measurement was known. With one digest of all names, all were: else the export is full.
-    pub(super) fn has(&self, key: Key<'_>) -> bool {
+    /// Whether a name was known. With one digest of all names, all were: else the export is full.
+    pub(in crate::engine) fn has(&self, key: Key<'_>) -> bool {
         self.0
             .as_ref()
             .is_none_or(|known| known.contains(&hash(key)))
@@ -78,8 +78,8 @@ impl Known {
 }
 
 /// Decides whether an export builds on the newest chain.
-pub(super) fn decide_chain(
-    incremental: Option<&InfluxDbIncremental>,
+pub(in crate::engine) fn decide_chain(
+    incremental: Option<&Incremental>,
     previous: Option<&ChainState>,
     consistency_time: jiff::Timestamp,
     scope: &BTreeMap<String, String>,
@@ -95,8 +95,8 @@ pub(super) fn decide_chain(
     let base = nanoseconds(previous.base_consistency);
     let last = nanoseconds(previous.newest_consistency);
     let fits = previous.server_id == server_id
-        && previous.scope.get(SCOPE_DATABASES) == scope.get(SCOPE_DATABASES)
-        && same_measurements(&previous.scope, scope)
+        && previous.scope.get(SCOPE_SELECTION) == scope.get(SCOPE_SELECTION)
+        && same_names(&previous.scope, scope)
         // A clock that was set back: the watermark can't be trusted.
         && last <= now
         && base <= last
@@ -120,11 +120,8 @@ pub(super) fn decide_chain(
     })
 }
 
-fn same_measurements(previous: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> bool {
-    match (
-        previous.get(SCOPE_MEASUREMENTS),
-        now.get(SCOPE_MEASUREMENTS),
-    ) {
+fn same_names(previous: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> bool {
+    match (previous.get(SCOPE_NAMES), now.get(SCOPE_NAMES)) {
         (Some(before), Some(now)) => before.starts_with(HASHES) || before == now,
         _ => false,
     }
@@ -138,6 +135,58 @@ fn span(span: Option<&Span>, default: &str) -> Result<i64, EngineError> {
     Ok(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
 }
 
+/// A part's window, where it has one: an attribute, in nanoseconds.
+pub(in crate::engine) const WINDOW_START: &str = "windowStart";
+/// See [`WINDOW_START`]; exclusive.
+pub(in crate::engine) const WINDOW_END: &str = "windowEnd";
+
+/// The attributes of a part: its window, where the export is one and the part was known before.
+pub(in crate::engine) fn attributes(chain: &ChainPlan, known: bool) -> BTreeMap<String, String> {
+    let mut attributes = BTreeMap::new();
+    if let ChainPlan::Incremental {
+        window_start,
+        window_end,
+        ..
+    } = chain
+        && known
+    {
+        attributes.insert(WINDOW_START.to_owned(), window_start.to_string());
+        if let Some(end) = window_end {
+            attributes.insert(WINDOW_END.to_owned(), end.to_string());
+        }
+    }
+    attributes
+}
+
+/// A bound of a part's window.
+pub(in crate::engine) fn bound(part: &Part, key: &str) -> Result<Option<i64>, EngineError> {
+    match part.attributes.get(key).map(|text| text.parse()) {
+        None => Ok(None),
+        Some(Ok(time)) => Ok(Some(time)),
+        Some(Err(_)) => Err(EngineError::BadBackup {
+            problem: format!("its parts index has a {key} that is no time"),
+        }),
+    }
+}
+
+/// What a spec selects, in few bytes; `text` is the selection in one form whatever the order it is
+/// written in.
+pub(in crate::engine) fn selection_word(text: String) -> String {
+    if text.len() <= 2048 {
+        return text;
+    }
+    format!("sha256:{}", hex::encode(Sha256::digest(text.as_bytes())))
+}
+
+/// A time in nanoseconds, within what 64 bits hold.
+pub(in crate::engine) fn nanoseconds(time: jiff::Timestamp) -> i64 {
+    i64::try_from(time.as_nanosecond()).unwrap_or(if time < jiff::Timestamp::UNIX_EPOCH {
+        i64::MIN + 2
+    } else {
+        i64::MAX - 1
+    })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -147,8 +196,8 @@ mod tests {
 
     fn scope(databases: &str, measurements: &str) -> BTreeMap<String, String> {
         BTreeMap::from([
-            (SCOPE_DATABASES.to_owned(), databases.to_owned()),
-            (SCOPE_MEASUREMENTS.to_owned(), measurements.to_owned()),
+            (SCOPE_SELECTION.to_owned(), databases.to_owned()),
+            (SCOPE_NAMES.to_owned(), measurements.to_owned()),
         ])
     }
 
@@ -168,12 +217,8 @@ mod tests {
         }
     }
 
-    fn spec(
-        overlap: Option<&str>,
-        lag: Option<&str>,
-        full_every: Option<&str>,
-    ) -> InfluxDbIncremental {
-        InfluxDbIncremental {
+    fn spec(overlap: Option<&str>, lag: Option<&str>, full_every: Option<&str>) -> Incremental {
+        Incremental {
             overlap: overlap.map(Span::from),
             lag: lag.map(Span::from),
             full_every: full_every.map(Span::from),
@@ -311,20 +356,20 @@ mod tests {
     }
 
     #[test]
-    fn new_measurements_are_told_from_known_ones() {
+    fn new_names_are_told_from_known_ones() {
         let known = Known::of(&scope(
             "all",
-            &measurements_word([("d", "r", "m"), ("d", "r", "n")]),
+            &names_word([("d", "r", "m"), ("d", "r", "n")]),
         ));
         assert!(known.has(("d", "r", "m")));
         assert!(!known.has(("d", "r", "o")));
         assert!(!known.has(("e", "r", "m")));
-        assert!(!Known::of(&scope("all", &measurements_word([]))).has(("d", "r", "m")));
+        assert!(!Known::of(&scope("all", &names_word([]))).has(("d", "r", "m")));
 
         let names: Vec<String> = (0..=HASH_LIMIT).map(|n| n.to_string()).collect();
-        let word = measurements_word(names.iter().map(|name| ("d", "r", name.as_str())));
+        let word = names_word(names.iter().map(|name| ("d", "r", name.as_str())));
         assert!(word.starts_with(DIGEST));
-        let most = measurements_word(names[1..].iter().map(|name| ("d", "r", name.as_str())));
+        let most = names_word(names[1..].iter().map(|name| ("d", "r", name.as_str())));
         assert!(most.len() < 17_000, "{}", most.len());
     }
 }
