@@ -33,6 +33,10 @@ type Peak struct {
 	// were touched, but no other page cache. The sum of many processes' peaks
 	// may be more than was ever used at once.
 	Resident int64 `json:"resident"`
+	// Kernel is the most that the kernel held for the pod: stacks, page tables, files that are
+	// open. With cgroup v1 the kernel keeps this maximum too, but leaves out the buffers of sockets;
+	// with v2 they are in it, and a peak between two looks is missed.
+	Kernel int64 `json:"kernel"`
 	// Anonymous is the highest sum of anonymous memory at any look, as the
 	// control groups account it. A peak between two looks is missed.
 	Anonymous int64 `json:"anonymous"`
@@ -41,6 +45,11 @@ type Peak struct {
 	// Looks is how often the pod was looked at.
 	Looks int `json:"looks"`
 }
+
+// WithoutCache bounds the control group's peak without page cache from above: no kernel keeps that
+// one. Two other peaks can't be less, and the smaller one is nearer: the peak with page cache, and
+// both parts at their highest, as if at the same moment.
+func (p Peak) WithoutCache() int64 { return min(p.WithCache, p.Resident+p.Kernel) }
 
 // StartWatch starts the service that watches all pods.
 func StartWatch(dirs layout.Dirs) error {

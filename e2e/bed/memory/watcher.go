@@ -74,7 +74,16 @@ func (p *pod) look(dir string, isV1 bool) {
 	}
 	p.peak.Resident, p.peak.WithCache = sum(p.processes), sum(p.containers)
 	p.peak.Anonymous = max(p.peak.Anonymous, anonymous)
+	p.peak.Kernel = max(p.peak.Kernel, kernel(dir, isV1))
 	p.peak.Looks++
+}
+
+// kernel is what the kernel holds for a pod, its highest where the kernel keeps that.
+func kernel(dir string, isV1 bool) int64 {
+	if isV1 {
+		return number(filepath.Join(dir, "memory.kmem.max_usage_in_bytes"))
+	}
+	return statField(dir, "kernel ") + statField(dir, "sock ")
 }
 
 func (p *pod) save(path string) {
@@ -108,8 +117,8 @@ func statusField(pid, field string) int64 {
 }
 
 // statField is a field of a control group's memory.stat.
-func statField(container, field string) int64 {
-	stat, _ := os.ReadFile(filepath.Join(container, "memory.stat"))
+func statField(dir, field string) int64 {
+	stat, _ := os.ReadFile(filepath.Join(dir, "memory.stat"))
 	for _, line := range strings.Split(string(stat), "\n") {
 		if rest, ok := strings.CutPrefix(line, field); ok {
 			value, _ := strconv.ParseInt(rest, 10, 64)

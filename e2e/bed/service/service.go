@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -52,6 +53,21 @@ func LogFile(dirs layout.Dirs, group, name string) string {
 	return dirs.Logs(group, name+".log")
 }
 
+// closeInherited has no service keep what this process got from its own starter: a lock or a pipe
+// would be held for as long as the service lives.
+func closeInherited() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
 // Start starts a service unless it is running.
 func Start(dirs layout.Dirs, s Service) error {
 	if Pid(dirs, s.Group, s.Name) != 0 {
@@ -75,6 +91,9 @@ func Start(dirs layout.Dirs, s Service) error {
 	}
 	defer group.Close()
 
+	if err := closeInherited(); err != nil {
+		return err
+	}
 	argv := s.Argv
 	if s.Netns != "" {
 		// Not `ip netns exec`: that mounts a /sys without the control groups kubelet needs.

@@ -85,7 +85,7 @@ func init() {
 		}))
 	add("memory-peak", "CLUSTER NAMESPACE POD [--all]",
 		"Print how many bytes of memory a pod has used at most, also of one that has ended.\n"+
-			"It is the highest resident set of its processes, without page cache; the README says more.", memoryPeak)
+			"It is a bound of its control group's peak without page cache; the README says more.", memoryPeak)
 	add("memory-watch", "", "", plain(0, func(ctx context.Context, dirs layout.Dirs, _ []string) error {
 		return memory.Watch(ctx, dirs)
 	}))
@@ -207,11 +207,11 @@ func memoryPeak(flags *flag.FlagSet) handler {
 			return err
 		}
 		if !*all {
-			fmt.Println(peak.Resident)
+			fmt.Println(peak.WithoutCache())
 			return nil
 		}
-		fmt.Printf("resident %d\nanonymous %d\nwith-cache %d\nlooks %d\n",
-			peak.Resident, peak.Anonymous, peak.WithCache, peak.Looks)
+		fmt.Printf("resident %d\nkernel %d\nanonymous %d\nwith-cache %d\nlooks %d\n",
+			peak.Resident, peak.Kernel, peak.Anonymous, peak.WithCache, peak.Looks)
 		return nil
 	})
 }

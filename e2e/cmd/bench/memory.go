@@ -10,7 +10,8 @@ import (
 	"lifeboat.dev/e2e/kit"
 )
 
-// memory measures the highest resident set of the job's pod, for little and for much data.
+// memory measures the most memory that the job's pod used, without page cache, for little and for
+// much data.
 func memory(ctx context.Context, g *ground) error {
 	const pointsPer100MB = 1_400_000
 	for _, size := range []struct {
@@ -45,7 +46,7 @@ func memory(ctx context.Context, g *ground) error {
 	return nil
 }
 
-// peak is the highest resident set of the pod of a run, in MiB.
+// peak bounds the memory of the pod of a run from above, without page cache, in MiB.
 func (g *ground) peak(ctx context.Context, kubectl kit.Kubectl, cluster, kind, name string) (float64, error) {
 	pods, err := kubectl.List(ctx, g.namespace, "pods", "--selector", "lifeboat.dev/"+kind+"="+name)
 	if err != nil {
