@@ -2,7 +2,7 @@
 # Each system is a function `servers_NAME` and a word in `systems`. A real server of the bed needs
 # `take_bed` first; a stand-in needs nothing.
 # shellcheck shell=bash
-systems=(s3 influxdb)
+systems=(s3 influxdb kuzzle)
 
 # rust_tests NAME ...: runs tests/NAME.rs.
 rust_tests() {
@@ -53,3 +53,20 @@ servers_influxdb() {
 }
 
 influx_url() { bed influx start "$1" | grep -oE 'http://[0-9.]+:[0-9]+' | head -n 1; }
+
+servers_kuzzle() {
+  local program=$root/target/tools/bin/elastic output urls
+  (cd "$root/e2e" && go build -o "$program" ./cmd/elastic)
+  exec {output}< <(cd "$root/e2e" && exec "$program" --count 2)
+  at_exit end_process "$!"
+  if ! read -r -t 600 -a urls <&"$output"; then
+    echo "Elasticsearch did not start" >&2
+    return 1
+  fi
+  local dump=$root/target/tools/elasticdump
+  if [ ! -e "$dump/node_modules/elasticdump" ]; then
+    npm install --silent --no-audit --no-fund --prefix "$dump" elasticdump@6.125.1
+  fi
+  LIFEBOAT_TEST_KUZZLE_A=${urls[0]} LIFEBOAT_TEST_KUZZLE_B=${urls[1]} \
+    LIFEBOAT_TEST_ELASTICDUMP=$dump/node_modules/elasticdump/bin/multielasticdump rust_tests kuzzle
+}

@@ -162,6 +162,11 @@ pub(super) fn measurements(_: &mut SchemaGenerator) -> Schema {
     set(256, &string(1, 512, &[NO_CONTROL]))
 }
 
+/// Regular expressions on names.
+pub(super) fn patterns(_: &mut SchemaGenerator) -> Schema {
+    set(32, &string(1, 256, &[NO_CONTROL]))
+}
+
 fn set(max: u32, items: &Schema) -> Schema {
     json_schema!({
         "type": "array",

@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use super::args::{FetchArgs, Format};
 use super::{CliError, store, text};
+use crate::engine::{VendorLayout, vendor_layout};
+use crate::job::JobError;
 use crate::manifest::line::parse_manifest_key;
 use crate::manifest::{Manifest, Part, PartFile};
 use crate::storage::Location;
@@ -109,6 +111,11 @@ struct Fetch {
 
 impl Fetch {
     async fn backup(&mut self, number: usize, manifest: &Manifest) -> Result<(), CliError> {
+        if self.format == Format::Vendor
+            && let Some(layout) = vendor_layout(&manifest.source.engine)
+        {
+            return self.laid_out(layout, manifest).await;
+        }
         let mut index = IndexReader::open(self.location.clone(), manifest)?;
         let mut part_number = 0;
         while let Some(part) = index.next().await? {
@@ -121,6 +128,42 @@ impl Fetch {
                     file_number + 1,
                     self.suffix(file, manifest)
                 );
+                self.file(&name, file, manifest).await?;
+                self.note(&name, &part, manifest)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A directory as the vendor's tool wants it: first what is no record, then the records.
+    async fn laid_out(
+        &mut self,
+        layout: VendorLayout,
+        manifest: &Manifest,
+    ) -> Result<(), CliError> {
+        let mut structure = Vec::new();
+        let mut index = IndexReader::open(self.location.clone(), manifest)?;
+        while let Some(part) = index.next().await? {
+            if part.files.is_empty() {
+                structure.push(part);
+            }
+        }
+        for file in (layout.other_files)(&structure).map_err(JobError::from)? {
+            let path = self.to.join(format!("{}.gz", file.name));
+            let problem = |error| CliError::file(&path, &error);
+            let mut packed = GzEncoder::new(create(&path)?, Compression::default());
+            packed.write_all(&file.content).map_err(problem)?;
+            packed
+                .finish()
+                .and_then(|mut plain| plain.flush())
+                .map_err(problem)?;
+            self.files += 1;
+        }
+        let mut index = IndexReader::open(self.location.clone(), manifest)?;
+        while let Some(part) = index.next().await? {
+            for file in &part.files {
+                let name = (layout.records_file)(&part).map_err(JobError::from)?;
+                let name = format!("{name}.gz");
                 self.file(&name, file, manifest).await?;
                 self.note(&name, &part, manifest)?;
             }
@@ -146,7 +189,8 @@ impl Fetch {
         }
     }
 
-    /// Writes one file. It gets its name only once its digests were compared.
+    /// Writes one file. It gets its name only once its digests were compared; one of a name that is
+    /// there is put behind it: gzip files may be joined.
     async fn file(
         &mut self,
         name: &str,
@@ -161,7 +205,7 @@ impl Fetch {
             let _ = std::fs::remove_file(&unfinished);
             return Err(error);
         }
-        std::fs::rename(&unfinished, &path).map_err(|error| CliError::file(&path, &error))?;
+        join(&unfinished, &path).map_err(|error| CliError::file(&path, &error))?;
         self.files += 1;
         self.bytes += file.plain_size;
         Ok(())
@@ -217,6 +261,15 @@ impl Fetch {
             .and_then(|()| self.contents.write_all(b"\n"))
             .map_err(|error| CliError::file(&self.to.join(CONTENTS), &error))
     }
+}
+
+fn join(unfinished: &Path, path: &Path) -> std::io::Result<()> {
+    if !path.exists() {
+        return std::fs::rename(unfinished, path);
+    }
+    let mut whole = File::options().append(true).open(path)?;
+    std::io::copy(&mut File::open(unfinished)?, &mut whole)?;
+    std::fs::remove_file(unfinished)
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>, CliError> {

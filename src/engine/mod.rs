@@ -8,6 +8,7 @@ mod error;
 mod escape;
 mod http;
 mod influxdb;
+mod kuzzle;
 mod number;
 mod types;
 mod window;
@@ -104,10 +105,13 @@ pub trait Engine: Send + Sync {
 
 /// Makes the engine of a source. Nothing is sent yet: the first call is [`Engine::probe`].
 pub fn connect_source(spec: &SourceSpec, access: &Access) -> Result<Box<dyn Engine>, EngineError> {
-    match &spec.influxdb {
-        Some(influxdb) => Ok(Box::new(influxdb::InfluxDb::source(influxdb, access)?)),
-        None => Err(not_built("source")),
+    if let Some(spec) = &spec.influxdb {
+        return Ok(Box::new(influxdb::InfluxDb::source(spec, access)?));
     }
+    if let Some(spec) = &spec.kuzzle {
+        return Ok(Box::new(kuzzle::Kuzzle::source(spec, access)?));
+    }
+    Err(not_built("source"))
 }
 
 /// Makes the engine of a target. Nothing is sent yet: the first call is [`Engine::probe`].
@@ -116,16 +120,42 @@ pub fn connect_target(
     access: &Access,
     plan: &ImportPlan,
 ) -> Result<Box<dyn Engine>, EngineError> {
-    match &spec.influxdb {
-        Some(influxdb) => Ok(Box::new(influxdb::InfluxDb::target(
-            influxdb, access, plan,
-        )?)),
-        None => Err(not_built("target")),
+    if let Some(spec) = &spec.influxdb {
+        return Ok(Box::new(influxdb::InfluxDb::target(spec, access, plan)?));
     }
+    if let Some(spec) = &spec.kuzzle {
+        return Ok(Box::new(kuzzle::Kuzzle::target(spec, access, plan)?));
+    }
+    Err(not_built("target"))
+}
+
+/// A small file that the vendor's tool wants beside the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VendorFile {
+    /// Its name, without directories. The records of a part may follow in a file of the same name.
+    pub name: String,
+    /// What is in it.
+    pub content: Vec<u8>,
+}
+
+/// How a directory is laid out that the vendor's own tool restores.
+#[derive(Clone, Copy, Debug)]
+pub struct VendorLayout {
+    /// The name of the file that the records of a part go into, one part after another.
+    pub records_file: fn(&Part) -> Result<String, EngineError>,
+    /// The files beside them, of all parts that hold no records.
+    pub other_files: fn(&[Part]) -> Result<Vec<VendorFile>, EngineError>,
+}
+
+/// The layout of an engine's vendor, where that has one: most read each file by itself.
+pub fn vendor_layout(engine: &str) -> Option<VendorLayout> {
+    (engine == "kuzzle").then_some(kuzzle::VENDOR_LAYOUT)
 }
 
 fn not_built(side: &str) -> EngineError {
     EngineError::NotSupported {
-        problem: format!("the {side} names no engine that is built; name influxdb"),
+        problem: format!(
+            "the {side} names no engine that is built; the reference of Backup lists those that are"
+        ),
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Ends of the paths whose content is not ours: handed on to Kubernetes, or refused as not built.
-const OPEN: [&str; 24] = [
+const OPEN: [&str; 22] = [
     ".job.affinity",
     ".job.env[]",
     ".job.resources",
@@ -16,7 +16,6 @@ const OPEN: [&str; 24] = [
     ".source.cnosdb",
     ".source.command",
     ".source.emqx",
-    ".source.kuzzle",
     ".source.rethinkdb",
     ".source.vendorDump",
     ".spec.azure",
@@ -26,7 +25,6 @@ const OPEN: [&str; 24] = [
     ".target.cnosdb",
     ".target.command",
     ".target.emqx",
-    ".target.kuzzle",
     ".target.rethinkdb",
 ];
 

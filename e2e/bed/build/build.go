@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lifeboat.dev/e2e/bed/cluster"
+	"lifeboat.dev/e2e/bed/elastic"
 	"lifeboat.dev/e2e/bed/image"
 	"lifeboat.dev/e2e/bed/layout"
 )
@@ -83,6 +84,10 @@ func All(ctx context.Context, dirs layout.Dirs, repo string) error {
 		if err := t.build(ctx, dirs, repo); err != nil {
 			return err
 		}
+	}
+	run := func(what, dir string, argv ...string) error { return watched(ctx, what, dir, argv...) }
+	if err := elastic.Build(elastic.Directory(dirs), run); err != nil {
+		return err
 	}
 	for binary, name := range ownImages {
 		if err := image.Archive(filepath.Join(dirs.Images(), binary+".tar"), name, dirs.Bin(binary)); err != nil {

@@ -19,6 +19,8 @@ var needed = map[string]string{
 	"mount":                       "mount",
 	"buildah":                     "buildah",
 	"kmod":                        "modprobe",
+	"default-jdk-headless":        "javac",
+	"maven":                       "mvn",
 }
 
 // packages installs what is missing.

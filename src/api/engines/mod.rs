@@ -3,6 +3,7 @@
 
 mod incremental;
 mod influxdb;
+mod kuzzle;
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use incremental::Incremental;
 pub use influxdb::{InfluxDbDatabase, InfluxDbMethod, InfluxDbSource, InfluxDbTarget};
+pub use kuzzle::{Elasticsearch, KuzzleSource, KuzzleTarget};
 
 use super::common::{Credentials, Tls};
 
@@ -38,7 +40,6 @@ pub trait TargetEngineSpec: EngineSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.emqx)").message("the engine emqx is not built yet; name another"))]
-#[x_kube(validation = Rule::new("!has(self.kuzzle)").message("the engine kuzzle is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.cnosdb)").message("the engine cnosdb is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.rethinkdb)").message("the engine rethinkdb is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
@@ -50,9 +51,9 @@ pub struct SourceSpec {
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emqx: Option<NotBuilt>,
-    /// Not built yet.
+    /// Kuzzle, by the Elasticsearch that it keeps everything in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kuzzle: Option<NotBuilt>,
+    pub kuzzle: Option<KuzzleSource>,
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnosdb: Option<NotBuilt>,
@@ -68,7 +69,6 @@ pub struct SourceSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.emqx)").message("the engine emqx is not built yet; name another"))]
-#[x_kube(validation = Rule::new("!has(self.kuzzle)").message("the engine kuzzle is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.cnosdb)").message("the engine cnosdb is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.rethinkdb)").message("the engine rethinkdb is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
@@ -80,9 +80,9 @@ pub struct TargetSpec {
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emqx: Option<NotBuilt>,
-    /// Not built yet.
+    /// Kuzzle, by the Elasticsearch that it keeps everything in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kuzzle: Option<NotBuilt>,
+    pub kuzzle: Option<KuzzleTarget>,
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnosdb: Option<NotBuilt>,
@@ -97,7 +97,10 @@ pub struct TargetSpec {
 impl SourceSpec {
     /// The engine that is named; none where it is not built.
     pub fn named(&self) -> Option<&dyn EngineSpec> {
-        let all: [Option<&dyn EngineSpec>; 1] = [self.influxdb.as_ref().map(|spec| spec as _)];
+        let all: [Option<&dyn EngineSpec>; 2] = [
+            self.influxdb.as_ref().map(|spec| spec as _),
+            self.kuzzle.as_ref().map(|spec| spec as _),
+        ];
         all.into_iter().flatten().next()
     }
 }
@@ -105,8 +108,10 @@ impl SourceSpec {
 impl TargetSpec {
     /// The engine that is named; none where it is not built.
     pub fn named(&self) -> Option<&dyn TargetEngineSpec> {
-        let all: [Option<&dyn TargetEngineSpec>; 1] =
-            [self.influxdb.as_ref().map(|spec| spec as _)];
+        let all: [Option<&dyn TargetEngineSpec>; 2] = [
+            self.influxdb.as_ref().map(|spec| spec as _),
+            self.kuzzle.as_ref().map(|spec| spec as _),
+        ];
         all.into_iter().flatten().next()
     }
 }

@@ -7,7 +7,7 @@ mod net;
 use std::time::Duration;
 
 use futures::StreamExt;
-use reqwest::{Certificate, IntoUrl, RequestBuilder, Response};
+use reqwest::{Certificate, IntoUrl, Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
@@ -84,6 +84,11 @@ impl Http {
     /// A POST, to be sent by [`Self::send`].
     pub(super) fn post(&self, url: impl IntoUrl) -> RequestBuilder {
         self.client.post(url)
+    }
+
+    /// A request of another method, to be sent by [`Self::send`].
+    pub(super) fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        self.client.request(method, url)
     }
 
     /// Sends a request with the login. Any status is an answer.
