@@ -55,6 +55,10 @@ func (n *node) configure() error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
+		// kube-proxy ends when its file is written, be it with the same.
+		if there, err := os.ReadFile(path); err == nil && bytes.Equal(there, text.Bytes()) {
+			continue
+		}
 		if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
 			return err
 		}
