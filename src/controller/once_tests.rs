@@ -73,10 +73,10 @@ async fn a_life_without_a_fault_and_what_it_writes() {
     let (world, _) = live(3, None).await;
     check(&world, 3, "no fault").await;
     assert_eq!(world.restarts, 0);
-    // The first writes are the location's status and event, and the schedule's first status. Then
-    // for each slot: a Backup, a Job, two statuses of the Backup and two of the schedule.
+    // The first writes are the location's first word, its status and event, and the schedule's first
+    // status. Then for each slot: a Backup, a Job, two statuses of the Backup and two of the schedule.
     let writes = world.faults.writes();
-    assert_eq!(writes.len(), 3 + 3 * 6, "{writes:#?}");
+    assert_eq!(writes.len(), 4 + 3 * 6, "{writes:#?}");
 }
 
 #[tokio::test(start_paused = true)]

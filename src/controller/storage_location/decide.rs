@@ -33,6 +33,39 @@ pub(super) struct Plan {
     pub(super) requeue: Duration,
 }
 
+/// What a location shows while it is looked at for the first time: an endpoint may take its time,
+/// and tools take an object without conditions for one that is done.
+pub(super) fn first_word(
+    location: &StorageLocation,
+    now: Timestamp,
+) -> Option<StorageLocationStatus> {
+    if location.status.is_some() {
+        return None;
+    }
+    let generation = location.metadata.generation;
+    let mut status = StorageLocationStatus {
+        observed_generation: generation,
+        ..StorageLocationStatus::default()
+    };
+    let message = "the store is being looked at";
+    for (type_, state) in [
+        (types::READY, State::False),
+        (types::RECONCILING, State::True),
+    ] {
+        let list = &mut status.conditions;
+        conditions::set(
+            list,
+            type_,
+            state,
+            Reason::Pending,
+            message,
+            generation,
+            now,
+        );
+    }
+    Some(status)
+}
+
 /// Decides.
 pub(super) fn decide(seen: &Observed, now: Timestamp) -> Plan {
     let generation = seen.location.metadata.generation;
@@ -201,6 +234,26 @@ mod tests {
             );
             assert_eq!(plan.note.unwrap().warning, ready == "False");
         }
+    }
+
+    #[test]
+    fn a_new_location_is_in_progress_until_it_was_looked_at() {
+        let mut location = seen(None, good()).location;
+        let first = first_word(&location, at(0)).unwrap();
+        let ready = ready_of(&first.conditions).unwrap();
+        assert_eq!(
+            (ready.status.as_str(), ready.reason.as_str()),
+            ("False", "Pending")
+        );
+        assert!(conditions::is_true(&first.conditions, types::RECONCILING));
+        location.status = Some(first.clone());
+        assert_eq!(first_word(&location, at(1)), None);
+        let plan = decide(&seen(Some(first), good()), at(1));
+        assert!(plan.note.is_some(), "it became ready");
+        assert!(!conditions::is_true(
+            &plan.status.conditions,
+            types::RECONCILING
+        ));
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub async fn reconcile(namespace: &str, name: &str, context: &Context) -> Result
     let Some(location) = found.filter(|found| found.metadata.deletion_timestamp.is_none()) else {
         return Ok(Action::await_change());
     };
+    let location = match decide::first_word(&location, context.clock.now()) {
+        Some(status) => status::replace(&api, &location, status).await?,
+        None => location,
+    };
     let seen = Observed {
         check: check(context, namespace, &location).await?,
         cluster: context.cluster.name.clone(),
