@@ -5,6 +5,11 @@ BINARY := $(CURDIR)/target/$(TARGET)/release/lifeboat
 BED := cd e2e && go run ./cmd/bed
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
+# With CLUSTER=current the current kubectl context takes the test bed's place; see docs/testing.md.
+ifneq ($(CLUSTER),current)
+BED_BUILD := bed-build
+endif
+
 .PHONY: help
 help: ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -14,18 +19,18 @@ demo: ## The main job, from nothing: two clusters, a backup a minute, a standby,
 	cd e2e && go run ./cmd/demo
 
 .PHONY: test
-test: lint unit image-binary bed-build e2e ## Everything that CI runs, from nothing.
+test: lint unit image-binary $(BED_BUILD) e2e ## Everything that CI runs, from nothing.
 
 .PHONY: unit
 unit: ## Tests that need no cluster.
 	cargo test --locked --quiet
 
 .PHONY: e2e
-e2e: image-binary bed-build ## Tests on two real clusters; E2E=name for one.
+e2e: image-binary $(BED_BUILD) ## Tests on two real clusters; E2E=name for one.
 	e2e/run.sh $(E2E)
 
 .PHONY: faults
-faults: image-binary bed-build ## Kills, bad input and lost servers on the real clusters.
+faults: image-binary $(BED_BUILD) ## Kills, bad input and lost servers on the real clusters.
 	e2e/run.sh "Once|Killed|BadInput"
 
 .PHONY: bench

@@ -14,12 +14,15 @@ import (
 	"lifeboat.dev/e2e/kit"
 )
 
+// nowhere is an address that no host has (RFC 5737).
+const nowhere = "192.0.2.1"
+
 // Each bad input shows a condition with its own reason and a sentence within one minute, while
 // another schedule goes on. (What the API server refuses at once is in admission_test.go.)
 func TestBadInput(t *testing.T) {
 	other := newPlace(t)
 	other.ledger(100)
-	schedule := kit.Schedule{Namespace: other.namespace, Name: "other", Every: "10s", InfluxURL: kit.SourceURL(), Database: other.database}
+	schedule := kit.Schedule{Namespace: other.namespace, Name: "other", Every: "10s", InfluxURL: other.SourceURL, Database: other.database}
 	other.must(other.Primary.Apply(other.ctx, kit.BucketManifests(other.namespace, other.bucket)+"---\n"+schedule.Manifest()))
 	other.must(other.awaitBackups(1))
 
@@ -36,13 +39,13 @@ func TestBadInput(t *testing.T) {
 func (p *place) shows(kubectl kit.Kubectl, kind, name, condition, status, reason string) {
 	p.Helper()
 	p.must(kit.Await(p.ctx, fmt.Sprintf("%s %s: %s=%s %s", kind, name, condition, status, reason), time.Minute, func() (bool, string, error) {
-		object, err := kubectl.Get(p.ctx, p.namespace, kind, name)
+		object, err := kubectl.Get(p.ctx, kubectl.Namespace(p.namespace), kind, name)
 		if err != nil {
 			return false, "", err
 		}
 		have := object.Condition(condition)
 		seen := fmt.Sprintf("%s=%s %s: %s", condition, have.Status, have.Reason, have.Message)
-		for _, secret := range []string{layout.StoreWriter.SecretKey, layout.InfluxAdminPassword} {
+		for _, secret := range []string{p.bucket.SecretKey, layout.InfluxAdminPassword} {
 			if strings.Contains(seen, secret) {
 				return false, "", fmt.Errorf("a secret is in the condition: %s", seen)
 			}
@@ -56,19 +59,24 @@ func testBadLocation(t *testing.T) {
 		name, reason string
 		change       func(*kit.Bucket)
 		replace      [2]string
+		// bed is what of the test bed the case needs.
+		bed string
 	}{
 		{name: "wrong access key", reason: "InvalidAccessKey", change: func(b *kit.Bucket) { b.AccessKey = "nobody" }},
 		{name: "wrong secret key", reason: "InvalidSecretKey", change: func(b *kit.Bucket) { b.SecretKey = "wrong" }},
 		{name: "missing bucket", reason: "BucketNotFound", change: func(b *kit.Bucket) { b.Name = "no-such-bucket" }},
-		{name: "tls fault", reason: "TlsFailed", change: func(b *kit.Bucket) { b.Endpoint = "https://" + layout.StoreHost + ":7443" }},
-		{name: "unreachable", reason: "Unreachable", change: func(b *kit.Bucket) { b.Endpoint = "http://10.249.0.250:7070" }},
+		{name: "tls fault", reason: "TlsFailed", bed: "uses a certificate that nobody trusts", change: func(b *kit.Bucket) { b.Endpoint = "https://" + layout.StoreHost + ":7443" }},
+		{name: "unreachable", reason: "Unreachable", change: func(b *kit.Bucket) { b.Endpoint = "http://" + nowhere + ":7070" }},
 		{name: "missing secret", reason: "SecretNotFound", replace: [2]string{"secretRef: {name: dr-bucket}", "secretRef: {name: nowhere}"}},
 		{name: "wrong key name", reason: "SecretKeyMissing", replace: [2]string{"secretAccessKey:", "secret_access_key:"}},
-		{name: "read only key", reason: "AccessDenied", change: func(b *kit.Bucket) {
+		{name: "read only key", reason: "AccessDenied", bed: "has a key that can't write", change: func(b *kit.Bucket) {
 			b.AccessKey, b.SecretKey = layout.StoreReader.AccessKey, layout.StoreReader.SecretKey
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			if test.bed != "" {
+				needsBed(t, test.bed)
+			}
 			t.Parallel()
 			p := newPlace(t)
 			bucket := p.bucket
@@ -84,6 +92,7 @@ func testBadLocation(t *testing.T) {
 		})
 	}
 	t.Run("claim by another cluster", func(t *testing.T) {
+		needsBed(t, "edits a file of the store")
 		t.Parallel()
 		p := newPlace(t)
 		// The primary claims, the claim is turned into another cluster's, and a change of the
@@ -143,7 +152,7 @@ stringData: {username: %q, password: %q}
 
 func testBadBackup(t *testing.T) {
 	for _, test := range []struct{ name, reason, from, to string }{
-		{name: "database down", reason: "DatabaseUnreachable", from: "SOURCE", to: "http://10.249.0.251:8086"},
+		{name: "database down", reason: "DatabaseUnreachable", from: "SOURCE", to: "http://" + nowhere + ":8086"},
 		{name: "database missing", reason: "DatabaseNotFound", from: "DATABASE", to: "no_such_database"},
 		{name: "database secret missing", reason: "SecretNotFound", from: "url:", to: "credentials: {secretRef: {name: nowhere}}, url:"},
 		{name: "database secret key missing", reason: "SecretKeyMissing", from: "url:", to: "credentials: {secretRef: {name: dr-bucket}}, url:"},
@@ -152,8 +161,8 @@ func testBadBackup(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
 			p.ledger(10)
-			manifest := strings.NewReplacer("SOURCE", kit.SourceURL(), "DATABASE", p.database).Replace(p.backupManifest("bad"))
-			from := strings.NewReplacer("SOURCE", kit.SourceURL(), "DATABASE", p.database).Replace(test.from)
+			manifest := strings.NewReplacer("SOURCE", p.SourceURL, "DATABASE", p.database).Replace(p.backupManifest("bad"))
+			from := strings.NewReplacer("SOURCE", p.SourceURL, "DATABASE", p.database).Replace(test.from)
 			manifest = strings.Replace(manifest, from, test.to, 1)
 			p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+manifest))
 			if test.reason == "SecretNotFound" {
@@ -165,10 +174,11 @@ func testBadBackup(t *testing.T) {
 		})
 	}
 	t.Run("wrong password", func(t *testing.T) {
+		needsBed(t, "starts a database with logins")
 		t.Parallel()
 		p := newPlace(t)
 		server, _ := authServer(t, p)
-		manifest := strings.Replace(p.backupManifest("bad"), "url: \""+kit.SourceURL(), "credentials: {secretRef: {name: login}}, url: \""+kit.Inside(server), 1)
+		manifest := strings.Replace(p.backupManifest("bad"), "url: \""+p.SourceURL, "credentials: {secretRef: {name: login}}, url: \""+kit.Inside(server), 1)
 		p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+loginSecret(p.namespace, "login", "admin", "wrong")+"---\n"+manifest))
 		p.shows(p.Primary, "backup", "bad", "Failed", "True", "DatabaseLoginFailed")
 	})
@@ -188,7 +198,7 @@ func testBadSchedule(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
-			schedule := kit.Schedule{Namespace: p.namespace, Name: "bad", Every: "10s", InfluxURL: kit.SourceURL(), Database: p.database}
+			schedule := kit.Schedule{Namespace: p.namespace, Name: "bad", Every: "10s", InfluxURL: p.SourceURL, Database: p.database}
 			manifest := strings.Replace(schedule.Manifest(), "every: 10s", test.timing, 1)
 			p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, p.bucket)+"---\n"+manifest))
 			p.shows(p.Primary, "backupschedule", "bad", "Ready", "False", test.reason)
@@ -234,6 +244,7 @@ func testBadRestore(t *testing.T) {
 		{"bit flipped", "DataCorrupt", func(_, file string) error { return flip(file) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			needsBed(t, "edits files of the store")
 			t.Parallel()
 			p := newPlace(t)
 			p.ledger(1000)
@@ -246,7 +257,7 @@ func testBadRestore(t *testing.T) {
 			p.must(test.spoil(p.stored(path), file))
 			// As a RestoreSchedule writes it: with the digest of the manifest that was found.
 			restore := strings.Replace(p.restoreManifest("bad", path, ""), "path:", "sha256: "+digest+", path:", 1)
-			p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+restore))
+			p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.standbyNamespace, p.reader)+"---\n"+restore))
 			p.shows(p.Standby, "restore", "bad", "Failed", "True", test.reason)
 			p.untouched()
 		})
@@ -258,7 +269,7 @@ func testBadRestore(t *testing.T) {
 		p.must(p.Target.Execute(p.ctx, fmt.Sprintf("CREATE DATABASE %q", p.database)))
 		p.must(p.Target.Write(p.ctx, p.database, "telemetry value=1 1\n"))
 		path := p.backup("good").Text("status", "manifest", "path")
-		p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+p.restoreManifest("bad", path, "")))
+		p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.standbyNamespace, p.reader)+"---\n"+p.restoreManifest("bad", path, "")))
 		p.shows(p.Standby, "restore", "bad", "Failed", "True", "TargetNotEmpty")
 	})
 	t.Run("onto its own source", func(t *testing.T) {
@@ -266,18 +277,19 @@ func testBadRestore(t *testing.T) {
 		p := newPlace(t)
 		p.ledger(100)
 		path := p.backup("good").Text("status", "manifest", "path")
-		manifest := strings.Replace(p.restoreManifest("bad", path, "  conflictPolicy: Overwrite\n  confirm: "+kit.SourceURL()+"\n"), kit.TargetURL(), kit.SourceURL(), 1)
-		p.must(p.Primary.Apply(p.ctx, manifest))
-		p.shows(p.Primary, "restore", "bad", "Failed", "True", "TargetIsSource")
+		manifest := strings.Replace(p.restoreManifest("bad", path, "  conflictPolicy: Overwrite\n  confirm: "+p.SourceURL+"\n"), p.TargetURL, p.SourceURL, 1)
+		p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.standbyNamespace, p.reader)+"---\n"+manifest))
+		p.shows(p.Standby, "restore", "bad", "Failed", "True", "TargetIsSource")
 	})
 	t.Run("no write permission on the target", func(t *testing.T) {
+		needsBed(t, "starts a database with logins")
 		t.Parallel()
 		p := newPlace(t)
 		server, _ := authServer(t, p)
 		p.ledger(100)
 		path := p.backup("good").Text("status", "manifest", "path")
-		manifest := strings.Replace(p.restoreManifest("bad", path, ""), "url: \""+kit.TargetURL(), "credentials: {secretRef: {name: login}}, url: \""+kit.Inside(server), 1)
-		p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+loginSecret(p.namespace, "login", "reader", "reader-secret")+"---\n"+manifest))
+		manifest := strings.Replace(p.restoreManifest("bad", path, ""), "url: \""+p.TargetURL, "credentials: {secretRef: {name: login}}, url: \""+kit.Inside(server), 1)
+		p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.standbyNamespace, p.reader)+loginSecret(p.standbyNamespace, "login", "reader", "reader-secret")+"---\n"+manifest))
 		p.shows(p.Standby, "restore", "bad", "Failed", "True", "DatabasePermissionDenied")
 	})
 }

@@ -40,28 +40,28 @@ spec:
 // standby replays each of the schedule's backups into the engine's target.
 func (p *place) standby(e engine) {
 	p.Helper()
-	p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)))
+	p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.standbyNamespace, p.reader)))
 	p.applySecrets(p.Standby, e)
 	p.must(p.Standby.Apply(p.ctx, fmt.Sprintf(`apiVersion: lifeboat.dev/v1alpha1
 kind: RestoreSchedule
 metadata: {name: standby, namespace: %[1]s}
 spec:
   mode: Continuous
-  source: {storage: {name: dr-bucket}, cluster: primary, namespace: %[1]s, schedule: telemetry}
+  source: {storage: {name: dr-bucket}, cluster: primary, namespace: %[5]s, schedule: telemetry}
   template:
     spec:
       target: %[2]s
       conflictPolicy: Overwrite
       confirm: %[3]q
       verify: %[4]s
-`, p.namespace, e.target, e.targetURL, e.verify)))
+`, p.standbyNamespace, e.target, e.targetURL, e.verify, p.namespace)))
 }
 
 // awaitReplays waits until the standby has replayed so many backups in all.
 func (p *place) awaitReplays(replays int) {
 	p.Helper()
 	p.must(kit.Await(p.ctx, fmt.Sprintf("%d replays", replays), 3*time.Minute, func() (bool, string, error) {
-		object, err := p.Standby.Get(p.ctx, p.namespace, "restoreschedule", "standby")
+		object, err := p.Standby.Get(p.ctx, p.standbyNamespace, "restoreschedule", "standby")
 		ready := object.Condition("Ready")
 		return object.Number("status", "replays") >= float64(replays), ready.Reason + ": " + ready.Message, err
 	}))
@@ -76,16 +76,16 @@ metadata: {name: drill, namespace: %[1]s}
 spec:
   mode: Drill
   every: 10s
-  source: {storage: {name: dr-bucket}, cluster: primary, namespace: %[1]s, schedule: telemetry}
+  source: {storage: {name: dr-bucket}, cluster: primary, namespace: %[4]s, schedule: telemetry}
   objectives: {rto: 5m}
   template:
     spec:
       target: %[2]s
       verify: %[3]s
-`, p.namespace, e.target, e.drillVerify)))
-	_, err := p.Standby.AwaitCondition(p.ctx, p.namespace, "restoreschedule", "drill", "RTOMet", "True", 2*time.Minute)
+`, p.standbyNamespace, e.target, e.drillVerify, p.namespace)))
+	_, err := p.Standby.AwaitCondition(p.ctx, p.standbyNamespace, "restoreschedule", "drill", "RTOMet", "True", 2*time.Minute)
 	p.must(err)
-	_, err = p.Standby.Run(p.ctx, "", "patch", "rsts", "drill", "--namespace", p.namespace, "--type", "merge", "--patch", `{"spec":{"suspend":true}}`)
+	_, err = p.Standby.Run(p.ctx, "", "patch", "rsts", "drill", "--namespace", p.standbyNamespace, "--type", "merge", "--patch", `{"spec":{"suspend":true}}`)
 	p.must(err)
 }
 
@@ -94,6 +94,6 @@ func (p *place) applySecrets(cluster kit.Kubectl, e engine) {
 	if e.secrets == "" {
 		return
 	}
-	_, err := cluster.Run(p.ctx, e.secrets, "apply", "--namespace", p.namespace, "--filename", "-")
+	_, err := cluster.Run(p.ctx, e.secrets, "apply", "--namespace", cluster.Namespace(p.namespace), "--filename", "-")
 	p.must(err)
 }

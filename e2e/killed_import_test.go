@@ -16,6 +16,7 @@ import (
 // An import's process is killed half way. Without a further attempt the Restore says so; with one
 // it ends with equal content, as the same rows are written over.
 func TestKilledImport(t *testing.T) {
+	needsBed(t, "kills a process of a pod")
 	for _, test := range []struct {
 		name    string
 		retries int
@@ -26,9 +27,9 @@ func TestKilledImport(t *testing.T) {
 			ledger := p.ledger(rows)
 			path := p.backup("good").Text("status", "manifest", "path")
 			restore := strings.Replace(p.restoreManifest("killed", path, fmt.Sprintf(
-				"  conflictPolicy: Overwrite\n  confirm: %s\n  verify: Contains\n", kit.TargetURL())),
+				"  conflictPolicy: Overwrite\n  confirm: %s\n  verify: Contains\n", p.TargetURL)),
 				"retry: {limit: 0}", fmt.Sprintf("retry: {limit: %d, minBackoff: 1s}", test.retries), 1)
-			p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.namespace, p.reader)+"---\n"+restore))
+			p.must(p.Standby.Apply(p.ctx, kit.BucketManifests(p.standbyNamespace, p.reader)+"---\n"+restore))
 			p.must(kit.Await(p.ctx, "rows in the target", time.Minute, func() (bool, string, error) {
 				count := 0
 				err := p.Target.Query(p.ctx, p.database, `SELECT count("seq") FROM "telemetry"`, func(series kit.Series) error {
@@ -39,11 +40,11 @@ func TestKilledImport(t *testing.T) {
 			}))
 			p.killPod("killed")
 			if test.retries == 0 {
-				_, err := p.Standby.AwaitCondition(p.ctx, p.namespace, "restore", "killed", "Failed", "True", time.Minute)
+				_, err := p.Standby.AwaitCondition(p.ctx, p.standbyNamespace, "restore", "killed", "Failed", "True", time.Minute)
 				p.must(err)
 				return
 			}
-			object, err := p.Standby.AwaitCondition(p.ctx, p.namespace, "restore", "killed", "Complete", "True", 2*time.Minute)
+			object, err := p.Standby.AwaitCondition(p.ctx, p.standbyNamespace, "restore", "killed", "Complete", "True", 2*time.Minute)
 			p.must(err)
 			if object.Number("status", "attempt") != 2 {
 				t.Fatalf("it took %v attempts, not 2: was the process killed in time?", object.Path("status", "attempt"))
@@ -58,7 +59,7 @@ func TestKilledImport(t *testing.T) {
 // killPod kills the process of a Restore's pod with SIGKILL, as the kernel does when memory is short.
 func (p *place) killPod(restore string) {
 	p.Helper()
-	pods, err := p.Standby.List(p.ctx, p.namespace, "pods", "--selector", "lifeboat.dev/restore="+restore)
+	pods, err := p.Standby.List(p.ctx, p.standbyNamespace, "pods", "--selector", "lifeboat.dev/restore="+restore)
 	p.must(err)
 	if len(pods) != 1 {
 		p.Fatalf("the Restore has %d pods, not 1", len(pods))

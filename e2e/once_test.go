@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"lifeboat.dev/e2e/bed/layout"
 	"lifeboat.dev/e2e/kit"
 )
 
@@ -21,6 +20,7 @@ import (
 // It runs as a process of the test and not in its pod: the kubelet would make each restart wait
 // longer than the last.
 func TestOnceUnderKills(t *testing.T) {
+	needsBed(t, "takes the controller's place on this machine, and counts files of the store")
 	const kills, slots, every = 50, 30, 5 * time.Second
 	p := newPlace(t)
 	p.ledger(1000)
@@ -38,9 +38,9 @@ func TestOnceUnderKills(t *testing.T) {
 
 	// The controller is outside the clusters, so no name of theirs resolves: addresses instead.
 	bucket := p.bucket
-	bucket.Endpoint = layout.StoreHTTP
+	bucket.Endpoint = p.S3
 	schedule := kit.Schedule{
-		Namespace: p.namespace, Name: "often", Every: "5s", InfluxURL: kit.SourceURL(), Database: p.database,
+		Namespace: p.namespace, Name: "often", Every: "5s", InfluxURL: p.SourceURL, Database: p.database,
 		Extra: "  startingDeadline: 4m\n",
 	}
 	p.must(p.Primary.Apply(p.ctx, kit.BucketManifests(p.namespace, bucket)+"---\n"+schedule.Manifest()))

@@ -19,26 +19,46 @@ import (
 var shared *kit.World
 
 func TestMain(m *testing.M) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	var err error
-	if shared, err = kit.Open(ctx); err != nil {
+	code, err := run(m)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
-		os.Exit(1)
+		code = 1
 	}
-	os.Exit(m.Run())
+	os.Exit(code)
 }
 
-// place is one test's own ground: a namespace of its own name in both clusters, a prefix of its
-// own in the bucket, a database of its own.
+func run(m *testing.M) (int, error) {
+	opening, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	var err error
+	if shared, err = kit.Open(opening); err != nil {
+		return 1, err
+	}
+	code := m.Run()
+	closing, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	return code, shared.Close(closing)
+}
+
+// needsBed skips a test under CLUSTER=current; why says what it does that only the bed allows.
+func needsBed(t *testing.T, why string) {
+	t.Helper()
+	if !shared.HasBed() {
+		t.Skipf("needs the test bed and not CLUSTER=current: it %s", why)
+	}
+}
+
+// place is one test's own ground: a namespace on both sides, a prefix of the bucket and a database
+// that are its own.
 type place struct {
 	*testing.T
 	*kit.World
-	ctx       context.Context
-	namespace string
-	database  string
-	bucket    kit.Bucket
-	reader    kit.Bucket
+	ctx context.Context
+	// namespace is the primary's; the standby's has the same name in a cluster of its own.
+	namespace, standbyNamespace string
+	database                    string
+	bucket                      kit.Bucket
+	reader                      kit.Bucket
 }
 
 func newPlace(t *testing.T) *place {
@@ -49,9 +69,10 @@ func newPlace(t *testing.T) *place {
 	}
 	name = fmt.Sprintf("%s-%d", strings.Trim(name, "-"), time.Now().UnixNano()%1_000_000)
 	p := &place{T: t, World: shared, ctx: t.Context(), namespace: name, database: strings.ReplaceAll(name, "-", "_")}
-	p.bucket, p.reader = kit.Writer(name), kit.Reader(name)
-	p.must(p.Primary.Apply(p.ctx, kit.NamespaceManifest(name)))
-	p.must(p.Standby.Apply(p.ctx, kit.NamespaceManifest(name)))
+	p.standbyNamespace = p.Standby.Namespace(name)
+	p.bucket, p.reader = p.Writer(name), p.Reader(name)
+	p.must(p.Primary.Apply(p.ctx, kit.NamespaceManifest(p.namespace)))
+	p.must(p.Standby.Apply(p.ctx, kit.NamespaceManifest(p.standbyNamespace)))
 	p.must(p.Source.Execute(p.ctx, fmt.Sprintf("CREATE DATABASE %q", p.database)))
 	t.Cleanup(p.cleanUp)
 	return p
@@ -65,7 +86,12 @@ func (p *place) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for _, kubectl := range []kit.Kubectl{p.Primary, p.Standby} {
-		if _, err := kubectl.Run(ctx, "", "delete", "namespace", p.namespace, "--wait=false", "--ignore-not-found"); err != nil {
+		if _, err := kubectl.Run(ctx, "", "delete", "namespace", kubectl.Namespace(p.namespace), "--wait=false", "--ignore-not-found"); err != nil {
+			p.Log(err)
+		}
+	}
+	for _, server := range []kit.Influx{p.Source, p.Target} {
+		if err := server.Execute(ctx, fmt.Sprintf("DROP DATABASE %q", p.database)); err != nil {
 			p.Log(err)
 		}
 	}
@@ -75,10 +101,13 @@ func (p *place) cleanUp() {
 func (p *place) dump() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	for name, kubectl := range map[string]kit.Kubectl{"primary": p.Primary, "standby": p.Standby} {
-		out, _ := kubectl.Run(ctx, "", "get", "sloc,bks,bk,rsts,rst,jobs,pods", "--namespace", p.namespace, "--output", "wide")
-		p.Logf("--- %s\n%s", name, out)
-		out, _ = kubectl.Run(ctx, "", "logs", "--namespace", kit.Namespace, "deployment/lifeboat", "--tail", "60")
+	for _, kubectl := range []kit.Kubectl{p.Primary, p.Standby} {
+		namespace := kubectl.Namespace(p.namespace)
+		out, _ := kubectl.Run(ctx, "", "get", "sloc,bks,bk,rsts,rst,jobs,pods", "--namespace", namespace, "--output", "wide")
+		p.Logf("--- %s\n%s", namespace, out)
+	}
+	for name, kubectl := range p.Clusters() {
+		out, _ := kubectl.Run(ctx, "", "logs", "--namespace", kit.Namespace, "deployment/lifeboat", "--tail", "60")
 		p.Logf("--- controller of %s\n%s", name, out)
 	}
 }
@@ -119,7 +148,7 @@ spec:
   source: {influxdb: {url: %q, databases: [{name: %q}]}}
   storage: {name: dr-bucket}
   retry: {limit: 0}
-`, name, p.namespace, kit.SourceURL(), p.database)
+`, name, p.namespace, p.SourceURL, p.database)
 }
 
 // restoreManifest is a Restore on the standby by manifest path; extra lines belong to its spec.
@@ -131,7 +160,7 @@ spec:
   source: {manifest: {storage: {name: dr-bucket}, path: %q}}
   target: {influxdb: {url: %q}}
   retry: {limit: 0}
-%s`, name, p.namespace, path, kit.TargetURL(), extra)
+%s`, name, p.standbyNamespace, path, p.TargetURL, extra)
 }
 
 // stored is the file behind a key of the test's prefix: the store keeps objects as files.

@@ -17,7 +17,12 @@ import (
 type Kubectl struct {
 	Binary     string
 	Kubeconfig string
+	// Suffix tells this side's namespaces from the other's where both are one cluster.
+	Suffix string
 }
+
+// Namespace is what a namespace of both sides is called on this one.
+func (k Kubectl) Namespace(name string) string { return name + k.Suffix }
 
 // Run calls kubectl and returns what it printed.
 func (k Kubectl) Run(ctx context.Context, stdin string, args ...string) (string, error) {
@@ -104,7 +109,11 @@ func (o Object) Time(steps ...string) time.Time {
 func (o Object) Name() string { return o.Text("metadata", "name") }
 
 // Condition is a condition of an object's status.
-type Condition struct{ Status, Reason, Message string }
+type Condition struct {
+	Status, Reason, Message string
+	// Since is when the status was last another.
+	Since time.Time
+}
 
 // Condition is the condition of a type; empty where there is none.
 func (o Object) Condition(kind string) Condition {
@@ -112,7 +121,7 @@ func (o Object) Condition(kind string) Condition {
 	for _, entry := range list {
 		condition := Object(asMap(entry))
 		if condition.Text("type") == kind {
-			return Condition{condition.Text("status"), condition.Text("reason"), condition.Text("message")}
+			return Condition{condition.Text("status"), condition.Text("reason"), condition.Text("message"), condition.Time("lastTransitionTime")}
 		}
 	}
 	return Condition{}

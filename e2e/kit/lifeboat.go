@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -18,17 +19,35 @@ type Helm struct {
 	Kubeconfig string
 }
 
-// Install installs or upgrades the operator and waits until it is ready. The digest names the
-// image's content, so that a new one under the same tag replaces the pod.
-func (h Helm) Install(ctx context.Context, chart, clusterName, repository, tag, digest string) error {
-	command := exec.CommandContext(ctx, h.Binary, "upgrade", "--install", "lifeboat", chart,
+// Release is what is installed of the operator.
+type Release struct {
+	ClusterName, Repository, Tag string
+	// Content names what is in the image, so that a new one under the same tag replaces the pod.
+	Content string
+	// DropDefinitions has the definitions go with the release.
+	DropDefinitions bool
+}
+
+// Install installs or upgrades the operator and waits until it is ready.
+func (h Helm) Install(ctx context.Context, chart string, release Release) error {
+	return h.run(ctx, "upgrade", "--install", "lifeboat", chart,
 		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m",
-		"--set", "clusterName="+clusterName,
-		"--set", "image.repository="+repository, "--set", "image.tag="+tag,
-		"--set-string", "podAnnotations.content="+digest)
+		"--set", "clusterName="+release.ClusterName,
+		"--set", "image.repository="+release.Repository, "--set", "image.tag="+release.Tag,
+		"--set", fmt.Sprintf("crds.keep=%t", !release.DropDefinitions),
+		"--set-string", "podAnnotations.content="+release.Content)
+}
+
+// Uninstall removes the operator.
+func (h Helm) Uninstall(ctx context.Context) error {
+	return h.run(ctx, "uninstall", "lifeboat", "--namespace", Namespace, "--wait", "--timeout", "3m", "--ignore-not-found")
+}
+
+func (h Helm) run(ctx context.Context, args ...string) error {
+	command := exec.CommandContext(ctx, h.Binary, args...)
 	command.Env = append(os.Environ(), "KUBECONFIG="+h.Kubeconfig)
 	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("helm install into %s: %w\n%s", clusterName, err, out)
+		return fmt.Errorf("helm %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return nil
 }

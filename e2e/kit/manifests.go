@@ -7,8 +7,8 @@ import (
 
 // Bucket says where backups go.
 type Bucket struct {
-	Name, Prefix, Endpoint, AccessKey, SecretKey string
-	ReadOnly                                     bool
+	Name, Prefix, Endpoint, Region, AccessKey, SecretKey string
+	ReadOnly                                             bool
 }
 
 // BucketManifests are the Secret and the StorageLocation of a bucket, both named "dr-bucket".
@@ -28,10 +28,10 @@ apiVersion: lifeboat.dev/v1alpha1
 kind: StorageLocation
 metadata: {name: dr-bucket, namespace: %[1]s}
 spec:
-  s3: {bucket: %[2]s, prefix: %[3]q, endpoint: %[4]q, region: us-east-1, forcePathStyle: true}
+  s3: {bucket: %[2]s, prefix: %[3]q, endpoint: %[4]q, region: %[8]s, forcePathStyle: true}
   credentials: {secretRef: {name: dr-bucket}}
   accessMode: %[7]s
-`, namespace, bucket.Name, bucket.Prefix, bucket.Endpoint, bucket.AccessKey, bucket.SecretKey, mode)
+`, namespace, bucket.Name, bucket.Prefix, bucket.Endpoint, bucket.AccessKey, bucket.SecretKey, mode, bucket.Region)
 }
 
 // Schedule describes a BackupSchedule of one database.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -27,6 +28,13 @@ func main() {
 }
 
 func run(ctx context.Context, only string) error {
+	onCurrent, err := kit.OnCurrent()
+	if err != nil {
+		return err
+	}
+	if onCurrent {
+		return errors.New("the vendor's tools and the memory of pods are at hand on the test bed only, and not with CLUSTER=current")
+	}
 	world, err := kit.Open(ctx)
 	if err != nil {
 		return err
@@ -59,10 +67,10 @@ type ground struct {
 
 func newGround(ctx context.Context, world *kit.World, name string) (*ground, error) {
 	g := &ground{world, fmt.Sprintf("bench-%s-%d", name, time.Now().Unix())}
-	if err := g.Primary.Apply(ctx, kit.NamespaceManifest(g.namespace)+kit.BucketManifests(g.namespace, kit.Writer(g.namespace))); err != nil {
+	if err := g.Primary.Apply(ctx, kit.NamespaceManifest(g.namespace)+kit.BucketManifests(g.namespace, g.Writer(g.namespace))); err != nil {
 		return nil, err
 	}
-	return g, g.Standby.Apply(ctx, kit.NamespaceManifest(g.namespace)+kit.BucketManifests(g.namespace, kit.Reader(g.namespace)))
+	return g, g.Standby.Apply(ctx, kit.NamespaceManifest(g.namespace)+kit.BucketManifests(g.namespace, g.Reader(g.namespace)))
 }
 
 // clear takes everything away again, so that one benchmark does not weigh on the next.
@@ -106,7 +114,7 @@ spec:
   source: {influxdb: {url: %q, databases: [{name: %q}]}}
   storage: {name: dr-bucket}
   retry: {limit: 0}
-`, name, g.namespace, kit.SourceURL(), database)
+`, name, g.namespace, g.SourceURL, database)
 	if err := g.Primary.Apply(ctx, manifest); err != nil {
 		return nil, err
 	}
@@ -124,7 +132,7 @@ spec:
   preflight: Sizes
   verify: None
   retry: {limit: 0}
-`, name, g.namespace, path, kit.TargetURL())
+`, name, g.namespace, path, g.TargetURL)
 	if err := g.Standby.Apply(ctx, manifest); err != nil {
 		return nil, err
 	}

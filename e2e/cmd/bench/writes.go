@@ -20,7 +20,7 @@ func writes(ctx context.Context, g *ground) error {
 		return err
 	}
 	defer g.drop(database)
-	schedule := kit.Schedule{Namespace: g.namespace, Name: "writes", Every: "10s", InfluxURL: kit.SourceURL(), Database: database}
+	schedule := kit.Schedule{Namespace: g.namespace, Name: "writes", Every: "10s", InfluxURL: g.SourceURL, Database: database}
 	if err := g.Primary.Apply(ctx, schedule.Manifest()); err != nil {
 		return err
 	}

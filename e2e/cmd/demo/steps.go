@@ -12,16 +12,12 @@ import (
 	"lifeboat.dev/e2e/kit"
 )
 
-const (
-	namespace = "iot"
-	database  = "telemetry"
-)
-
 type demo struct {
 	history, replays int
 	keep             bool
 	began            time.Time
 
+	ground
 	root   string
 	world  *kit.World
 	ledger *kit.Ledger
@@ -36,17 +32,16 @@ func (d *demo) run(ctx context.Context) (summary string, err error) {
 	if d.root, err = kit.RepositoryRoot(); err != nil {
 		return "", err
 	}
-	d.say("build: the operator, the image, Kubernetes, InfluxDB, the object store (what is built is kept)")
-	if err := d.command(ctx, "make", "image-binary", "bed-build"); err != nil {
+	if d.ground, err = newGround(); err != nil {
+		return "", err
+	}
+	if err := d.build(ctx); err != nil {
 		return "", err
 	}
 	if !d.keep {
 		defer func() { err = errors.Join(err, d.tearDown()) }()
 	}
-	if err := d.command(ctx, "make", "cluster-up"); err != nil {
-		return "", err
-	}
-	for _, step := range []func(context.Context) error{d.install, d.load, d.schedule} {
+	for _, step := range []func(context.Context) error{d.bringUp, d.install, d.load, d.schedule} {
 		if err := step(ctx); err != nil {
 			return "", err
 		}
@@ -65,32 +60,20 @@ func (d *demo) command(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-func (d *demo) tearDown() error {
-	d.say("stop everything")
-	// Not the run's context: that one is over when a person interrupts.
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	return d.command(ctx, "make", "cluster-down")
-}
-
 func (d *demo) install(ctx context.Context) error {
-	d.say("load the image into both clusters")
-	if err := d.command(ctx, "make", "image-load"); err != nil {
-		return err
-	}
-	d.say("helm install lifeboat into both clusters")
+	d.say("helm install lifeboat into %s", d.where)
 	var err error
 	d.world, err = kit.Open(ctx)
 	return err
 }
 
 func (d *demo) load(ctx context.Context) error {
-	if err := d.world.Source.Execute(ctx, "CREATE DATABASE "+database); err != nil {
+	if err := d.world.Source.Execute(ctx, fmt.Sprintf("CREATE DATABASE %q", d.database)); err != nil {
 		return err
 	}
 	const step = 2 * time.Millisecond
 	d.ledger = &kit.Ledger{
-		Influx: d.world.Source, Database: database, Step: step,
+		Influx: d.world.Source, Database: d.database, Step: step,
 		Start: time.Now().Add(-time.Duration(d.history) * step).Truncate(time.Second),
 	}
 	d.say("load %d points of history into the primary", d.history)
@@ -106,34 +89,34 @@ func (d *demo) load(ctx context.Context) error {
 func (d *demo) schedule(ctx context.Context) error {
 	d.say("schedule an export every minute, with continuous replay into the standby (whose keys can't write the bucket)")
 	schedule := kit.Schedule{
-		Namespace: namespace, Name: "telemetry", Every: "1m", Database: database, Incremental: true,
-		InfluxURL: kit.SourceURL(),
+		Namespace: d.namespace, Name: "telemetry", Every: "1m", Database: d.database, Incremental: true,
+		InfluxURL: d.world.SourceURL,
 		Extra:     "  objectives: {rpo: 3m}\n  retention: {keepLast: 60}\n",
 	}
-	if err := d.world.Primary.Apply(ctx, kit.NamespaceManifest(namespace)+kit.BucketManifests(namespace, kit.Writer("demo"))+"---\n"+schedule.Manifest()); err != nil {
+	if err := d.world.Primary.Apply(ctx, kit.NamespaceManifest(d.namespace)+kit.BucketManifests(d.namespace, d.world.Writer(d.prefix))+"---\n"+schedule.Manifest()); err != nil {
 		return err
 	}
-	return d.world.Standby.Apply(ctx, kit.NamespaceManifest(namespace)+kit.BucketManifests(namespace, kit.Reader("demo"))+standby())
+	standby := d.world.Standby.Namespace(d.namespace)
+	return d.world.Standby.Apply(ctx, kit.NamespaceManifest(standby)+kit.BucketManifests(standby, d.world.Reader(d.prefix))+d.standby(standby))
 }
 
 // standby is the standing replay, with the database under its own name.
-func standby() string {
-	url := kit.TargetURL()
+func (d *demo) standby(namespace string) string {
 	return fmt.Sprintf(`---
 apiVersion: lifeboat.dev/v1alpha1
 kind: RestoreSchedule
 metadata: {name: telemetry-standby, namespace: %s}
 spec:
   mode: Continuous
-  source: {storage: {name: dr-bucket}, cluster: primary, namespace: %s, schedule: telemetry}
+  source: {storage: {name: dr-bucket}, cluster: %s, namespace: %s, schedule: telemetry}
   objectives: {rpo: 3m, rto: 5m}
   template:
     spec:
-      target: {influxdb: {url: %q}}
+      target: {influxdb: {url: %[4]q}}
       conflictPolicy: Overwrite
-      confirm: %q
+      confirm: %[4]q
       verify: Contains
-`, namespace, namespace, url, url)
+`, namespace, kit.ClusterName, d.namespace, d.world.TargetURL)
 }
 
 func (d *demo) disaster(ctx context.Context) (string, error) {
@@ -148,37 +131,37 @@ func (d *demo) disaster(ctx context.Context) (string, error) {
 	if err := d.show(ctx); err != nil {
 		return "", err
 	}
-	d.say("stop the primary: its cluster and its database")
-	if err := d.command(ctx, "make", "primary-stop"); err != nil {
+	if err := d.lose(ctx); err != nil {
 		return "", err
 	}
 	lost := time.Now()
 	stopWriting()
 
 	d.say("promote the standby")
-	if _, err := d.world.Standby.Run(ctx, "", "patch", "restoreschedule", "telemetry-standby", "--namespace", namespace,
+	standby := d.world.Standby.Namespace(d.namespace)
+	if _, err := d.world.Standby.Run(ctx, "", "patch", "restoreschedule", "telemetry-standby", "--namespace", standby,
 		"--type", "merge", "--patch", `{"spec":{"promoted":true}}`); err != nil {
 		return "", err
 	}
-	promoted, err := d.world.Standby.AwaitCondition(ctx, namespace, "restoreschedule", "telemetry-standby", "Promoted", "True", 5*time.Minute)
+	promoted, err := d.world.Standby.AwaitCondition(ctx, standby, "restoreschedule", "telemetry-standby", "Promoted", "True", 5*time.Minute)
 	if err != nil {
 		return "", err
 	}
 	consistency := promoted.Time("status", "lastConsistencyTime")
 	must := d.ledger.AckedBefore(consistency)
 	d.say("compare: %d rows were acknowledged before the claimed consistencyTime %s", must, consistency.UTC().Format(time.RFC3339Nano))
-	points, err := d.ledger.Compare(ctx, d.world.Target, database, must)
+	points, err := d.ledger.Compare(ctx, d.world.Target, d.database, must)
 	if err != nil {
 		return "", err
 	}
-	rto, rpo := time.Since(lost), lost.Sub(consistency)
+	rto, rpo := time.Since(lost), max(0, lost.Sub(consistency))
 	return fmt.Sprintf("demo: ok rpo_seconds=%.0f rto_seconds=%.0f points=%d content=equal", math.Ceil(rpo.Seconds()), math.Ceil(rto.Seconds()), points), nil
 }
 
 func (d *demo) awaitReplays(ctx context.Context) error {
 	told := -1
 	return kit.Await(ctx, fmt.Sprintf("%d replays", d.replays), 10*time.Minute, func() (bool, string, error) {
-		object, err := d.world.Standby.Get(ctx, namespace, "restoreschedule", "telemetry-standby")
+		object, err := d.world.Standby.Get(ctx, d.world.Standby.Namespace(d.namespace), "restoreschedule", "telemetry-standby")
 		if err != nil || object == nil {
 			return false, "no RestoreSchedule", err
 		}
@@ -198,6 +181,7 @@ func (d *demo) show(ctx context.Context) error {
 		name    string
 		kubectl kit.Kubectl
 	}{{"primary", d.world.Primary}, {"standby", d.world.Standby}} {
+		namespace := side.kubectl.Namespace(d.namespace)
 		out, err := side.kubectl.Run(ctx, "", "get", "storagelocations,backupschedules,backups,restoreschedules,restores", "--namespace", namespace)
 		if err != nil {
 			return err
