@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"time"
 
+	"lifeboat.dev/e2e/bed/layout"
 	"lifeboat.dev/e2e/kit"
 )
 
@@ -17,6 +19,16 @@ type engine struct {
 	secrets string
 	// verify is the strictest check that the engine can do on a running standby, and on a drill.
 	verify, drillVerify string
+}
+
+// listen takes a port of this machine that pods reach, for a stand-in, until the test ends.
+func (p *place) listen() net.Listener {
+	p.Helper()
+	needsBed(p.T, "starts a server of its own that pods reach")
+	listener, err := net.Listen("tcp", net.JoinHostPort(layout.HostAddress, "0"))
+	p.must(err)
+	p.Cleanup(func() { _ = listener.Close() })
+	return listener
 }
 
 // schedule backs the engine's source up every ten seconds.

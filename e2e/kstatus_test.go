@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"lifeboat.dev/e2e/bed/layout"
 	"lifeboat.dev/e2e/kit"
 )
 
@@ -94,10 +92,7 @@ func (p *place) silence() string {
 	if !p.HasBed() {
 		return "http://" + nowhere + ":7070"
 	}
-	listener, err := net.Listen("tcp", layout.HostAddress+":0")
-	p.must(err)
-	p.Cleanup(func() { listener.Close() })
-	return "http://" + listener.Addr().String()
+	return "http://" + p.listen().Addr().String()
 }
 
 func (p *place) unreadableDrill() string {
