@@ -91,6 +91,8 @@ pub enum Reason {
     TlsFailed,
     /// The endpoint can't be reached.
     Unreachable,
+    /// The claim of a local location is not mounted into the controller.
+    VolumeNotMounted,
     /// Another cluster holds the claim.
     ClaimedByAnother,
     /// The store does not keep its word (no conditional put).
@@ -205,6 +207,7 @@ impl Reason {
             Self::BucketNotFound => "BucketNotFound",
             Self::TlsFailed => "TlsFailed",
             Self::Unreachable => "Unreachable",
+            Self::VolumeNotMounted => "VolumeNotMounted",
             Self::ClaimedByAnother => "ClaimedByAnother",
             Self::StoreUnsuitable => "StoreUnsuitable",
             Self::StoreError => "StoreError",

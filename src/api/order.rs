@@ -23,8 +23,11 @@ pub mod paths {
     pub const DATABASE_CREDENTIALS: &str = "/var/run/lifeboat/database/credentials";
     /// The database's CA bundle.
     pub const DATABASE_CA: &str = "/var/run/lifeboat/database/ca/ca.crt";
-    /// Where the volume of a local location is mounted.
+    /// Where the volume of a local location is mounted into a job pod.
     pub const LOCAL_STORE: &str = "/var/lib/lifeboat/store";
+    /// Below it the volumes of local locations are mounted into the controller, each at
+    /// `<namespace>/<name of the claim>`.
+    pub const LOCAL_STORES: &str = "/var/lib/lifeboat/stores";
     /// Where the outcome is written for the kubelet to pick up.
     pub const TERMINATION_LOG: &str = "/dev/termination-log";
 }

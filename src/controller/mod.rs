@@ -12,6 +12,7 @@ pub mod context;
 pub mod error;
 pub mod events;
 pub mod job_pod;
+mod local_store;
 pub mod metrics;
 pub mod restore;
 pub mod restore_schedule;

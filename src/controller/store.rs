@@ -1,5 +1,6 @@
 //! From a StorageLocation's name to an open bucket, and what lies in it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,10 +9,11 @@ use kube::Api;
 
 use super::context::Context;
 use super::error::Error;
+use super::local_store::LocalStores;
+use crate::api::StorageLocation;
 use crate::api::common::ManifestRef;
 use crate::api::conditions::{self, Reason};
 use crate::api::storage_location::{AccessMode, StorageLocationSpec};
-use crate::api::{StorageLocation, order};
 use crate::manifest::{self, Identity, Manifest, VoidMarker};
 use crate::storage::{Location, StorageCredentials, StorageError};
 use crate::transfer::TransferError;
@@ -20,9 +22,10 @@ use crate::transfer::catalog;
 /// Opens locations, so that tests bring their own.
 #[async_trait]
 pub trait StoreOpener: Send + Sync {
-    /// Opens a location. Speaks to nobody yet.
+    /// Opens a location of a namespace. Speaks to nobody yet.
     async fn open(
         &self,
+        namespace: &str,
         spec: &StorageLocationSpec,
         credentials: Option<&StorageCredentials>,
         ca_pem: Option<&[u8]>,
@@ -30,23 +33,24 @@ pub trait StoreOpener: Send + Sync {
 }
 
 /// Opens what a location's spec says.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RealStores;
+#[derive(Clone, Debug, Default)]
+pub struct RealStores {
+    volumes: LocalStores,
+}
 
 #[async_trait]
 impl StoreOpener for RealStores {
     async fn open(
         &self,
+        namespace: &str,
         spec: &StorageLocationSpec,
         credentials: Option<&StorageCredentials>,
         ca_pem: Option<&[u8]>,
     ) -> Result<Location, StorageError> {
-        crate::storage::open(
-            spec,
-            credentials,
-            ca_pem,
-            std::path::Path::new(order::paths::LOCAL_STORE),
-        )
+        match &spec.local {
+            Some(local) => self.volumes.open(namespace, spec, local).await,
+            None => crate::storage::open(spec, credentials, ca_pem, Path::new("")),
+        }
     }
 }
 
@@ -169,7 +173,7 @@ pub async fn open(
     };
     Ok(context
         .stores
-        .open(spec, credentials.as_ref(), ca.as_deref())
+        .open(namespace, spec, credentials.as_ref(), ca.as_deref())
         .await
         .map_err(StoreFault::from))
 }

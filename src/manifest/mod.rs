@@ -32,3 +32,4 @@ pub use identity::Identity;
 pub use index::{IndexDecoder, IndexEncoder};
 pub use line::{Line, Owner};
 pub use parts::{INDEX_PATH, Part, PartFile, part_stem};
+pub(crate) use text::{is_namespace, is_object_name};

@@ -37,6 +37,17 @@ pub(super) fn is_subdomain(text: &str, max: usize) -> bool {
     text.len() <= max && text.split('.').all(|label| is_label(label, MAX_SUBDOMAIN))
 }
 
+/// The name of a namespace.
+pub(crate) fn is_namespace(text: &str) -> bool {
+    is_label(text, MAX_LABEL)
+}
+
+/// The name of an object of most kinds. No such name is a path of its own: it has no slash, and no
+/// two dots beside one another.
+pub(crate) fn is_object_name(text: &str) -> bool {
+    is_subdomain(text, MAX_SUBDOMAIN)
+}
+
 /// The uid of an object: letters, digits and hyphens.
 pub(super) fn is_uid(text: &str) -> bool {
     (1..=64).contains(&text.len())

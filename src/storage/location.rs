@@ -20,6 +20,7 @@ use super::StorageError;
 use super::fault::Fault;
 use super::http::StoreClock;
 use super::key::{check_key, join};
+use super::volume::Volume;
 use crate::api::conditions::Reason;
 
 /// What a create-only put found.
@@ -38,8 +39,18 @@ pub struct Location {
     pub(super) prefix: String,
     place: Arc<str>,
     read_only: bool,
-    clock: Option<Arc<StoreClock>>,
+    clock: Clock,
     tries: usize,
+}
+
+/// Where the store's time comes from.
+#[derive(Clone, Debug)]
+enum Clock {
+    None,
+    /// The `Date` of the store's answers.
+    Answers(Arc<StoreClock>),
+    /// The times of a volume's files.
+    Files(Volume),
 }
 
 /// How often one operation is tried again after a passing fault, on top of the HTTP client's tries.
@@ -58,8 +69,16 @@ impl Location {
             prefix: prefix.to_owned(),
             place: place.into(),
             read_only,
-            clock,
+            clock: clock.map_or(Clock::None, Clock::Answers),
             tries: TRIES,
+        }
+    }
+
+    /// A location in a volume.
+    pub(super) fn on_volume(volume: Volume, prefix: &str, place: String, read_only: bool) -> Self {
+        Self {
+            clock: Clock::Files(volume.clone()),
+            ..Self::new(Arc::new(volume), prefix, place, read_only, None)
         }
     }
 
@@ -98,10 +117,22 @@ impl Location {
         self.read_only
     }
 
-    /// The store's time now, by the `Date` of its last answer. None before its first answer, and
-    /// for a local location, which has no clock of its own.
-    pub fn server_date(&self) -> Option<Timestamp> {
-        self.clock.as_ref()?.now()
+    /// The store's time now: by the `Date` of its last answer, and none before the first; for a
+    /// volume by a file that is made and removed, and none where nothing may be written.
+    pub async fn server_date(&self) -> Option<Timestamp> {
+        match &self.clock {
+            Clock::Answers(clock) => clock.now(),
+            Clock::Files(volume) if !self.read_only => volume.time().await,
+            Clock::Files(_) | Clock::None => None,
+        }
+    }
+
+    /// The volume that it lies in; none for a bucket.
+    pub(super) fn volume(&self) -> Option<&Volume> {
+        match &self.clock {
+            Clock::Files(volume) => Some(volume),
+            Clock::Answers(_) | Clock::None => None,
+        }
     }
 
     /// Reads a whole object of at most `limit` bytes; none where there is no such object. A larger
@@ -348,7 +379,7 @@ impl Location {
         join(&self.prefix, key)
     }
 
-    fn writable(&self, key: &str) -> Result<(), StorageError> {
+    pub(super) fn writable(&self, key: &str) -> Result<(), StorageError> {
         if self.read_only {
             return Err(StorageError::lasting(
                 Reason::StorageReadOnly,

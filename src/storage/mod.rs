@@ -15,7 +15,9 @@ mod open;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 mod validate;
+mod volume;
 
 pub use claims::{Claim, Claimant, Claimed, Verdict, ensure_claim, evaluate};
 pub use credentials::StorageCredentials;
@@ -24,4 +26,5 @@ pub use key::{ROOT, check_key};
 pub use listing::Entry;
 pub use location::{Created, Location};
 pub use open::open;
+pub use unfinished::Unfinished;
 pub use validate::{Checked, validate};

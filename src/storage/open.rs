@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
-use object_store::local::LocalFileSystem;
 use object_store::{BackoffConfig, RetryConfig};
 use secrecy::ExposeSecret;
 use url::Url;
 
 use super::http::{Connector, StoreClock};
 use super::key::check_path;
+use super::volume::Volume;
 use super::{Location, StorageCredentials, StorageError};
 use crate::api::conditions::Reason;
 use crate::api::storage_location::{AccessMode, LocalLocation, S3Location, StorageLocationSpec};
@@ -30,7 +30,8 @@ fn retries() -> RetryConfig {
     }
 }
 
-/// Opens a location. Speaks to nobody yet: see `validate`.
+/// Opens a location. Speaks to nobody yet: see `validate`. It blocks for a `local` one, whose
+/// directory is looked for.
 ///
 /// `credentials` are needed for `s3`; `ca_pem` is trusted beside the system's certificates;
 /// `local_root` is where the volume of a `local` location is mounted.
@@ -112,21 +113,16 @@ fn open_local(
 ) -> Result<Location, StorageError> {
     check_prefix(&local.prefix)?;
     let place = format!("volume {}", local.claim_name);
-    let store = LocalFileSystem::new_with_prefix(root)
-        .map_err(|_| {
-            StorageError::passing(
-                Reason::Unreachable,
-                format!("the {place} is not mounted at {}; check that its PersistentVolumeClaim is bound", root.display()),
-            )
-        })?
-        .with_fsync(true);
-    Ok(Location::new(
-        Arc::new(store),
-        &local.prefix,
-        place,
-        read_only,
-        None,
-    ))
+    let volume = Volume::open(root).map_err(|_| {
+        StorageError::passing(
+            Reason::Unreachable,
+            format!(
+                "the {place} is not mounted at {}; check that its PersistentVolumeClaim is bound",
+                root.display()
+            ),
+        )
+    })?;
+    Ok(Location::on_volume(volume, &local.prefix, place, read_only))
 }
 
 fn parse_endpoint(text: &str) -> Result<Url, StorageError> {

@@ -2,10 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
-
-use object_store::local::LocalFileSystem;
-
 use super::testing::{FailingStore, Failure, Op, tamper};
 use super::*;
 use crate::api::conditions::Reason;
@@ -213,7 +209,12 @@ async fn a_local_location() {
         assert!(location.get_small(key, 10).await.is_err(), "{key}");
         assert!(location.delete(key).await.is_err(), "{key}");
     }
-    assert!(location.server_date().is_none());
+    let told = location.server_date().await.unwrap();
+    assert!(
+        told.duration_since(jiff::Timestamp::now()).abs() < jiff::SignedDuration::from_secs(60)
+    );
+    let forbidden = location.clone().into_read_only();
+    assert!(forbidden.server_date().await.is_none());
     let entries = location.list_sorted("lifeboat/v1", None, 10).await.unwrap();
     assert_eq!(entries.len(), 1);
 
@@ -227,14 +228,17 @@ async fn a_volume_that_forbids_says_so() {
     let dir = tempfile::tempdir().unwrap();
     // A file where a directory should be: not even root can write below it.
     std::fs::write(dir.path().join("lifeboat"), "x").unwrap();
-    let store = LocalFileSystem::new_with_prefix(dir.path()).unwrap();
-    let location = Location::new(Arc::new(store), "", "volume v".to_owned(), false, None);
+    let location = open(&local_spec(""), None, None, dir.path()).unwrap();
     let error = location
         .without_patience()
         .put(KEY, "x".into())
         .await
         .unwrap_err();
-    assert_eq!(error.reason, Reason::StoreError);
+    assert_eq!(error.reason, Reason::ManifestInvalid);
+    assert!(
+        error.message.contains("who can write to the volume"),
+        "{error}"
+    );
 }
 
 #[test]

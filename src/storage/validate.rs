@@ -17,7 +17,7 @@ const ABSENT: &str = "lifeboat/v1/absent";
 /// What was found of a location that can be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// This machine's clock less the store's; none where the store has no clock of its own.
+    /// This machine's clock less the store's; none where the store does not tell.
     pub clock_skew: Option<SignedDuration>,
     /// The claim that this cluster holds. None for a ReadOnly location.
     pub claim: Option<Claimed>,
@@ -50,10 +50,9 @@ pub async fn validate(
         prove_create_only(&location, claimant.cluster, &claimed).await?;
         Some(claimed)
     };
+    let date = location.server_date().await;
     Ok(Checked {
-        clock_skew: location
-            .server_date()
-            .map(|date| Timestamp::now().duration_since(date)),
+        clock_skew: date.map(|date| Timestamp::now().duration_since(date)),
         claim,
     })
 }

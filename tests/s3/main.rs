@@ -56,6 +56,7 @@ async fn parts_go_round_in_pieces() {
     }
     let skew = location
         .server_date()
+        .await
         .unwrap()
         .duration_since(Timestamp::now());
     assert!(skew.abs() < jiff::SignedDuration::from_mins(2), "{skew:?}");

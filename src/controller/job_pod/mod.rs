@@ -171,6 +171,8 @@ fn pod_spec(request: &JobRequest<'_>, settings: template::Settings) -> PodSpec {
             run_as_user: Some(USER),
             run_as_group: Some(USER),
             fs_group: Some(USER),
+            // A local store may hold very many files, whose owner need not be set at each start.
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
             seccomp_profile: Some(SeccompProfile {
                 type_: "RuntimeDefault".to_owned(),
                 ..SeccompProfile::default()

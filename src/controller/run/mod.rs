@@ -137,7 +137,7 @@ async fn control(
         namespace: options.own_namespace,
         image: options.image,
         clock: Arc::new(SystemClock),
-        stores: Arc::new(RealStores),
+        stores: Arc::new(RealStores::default()),
         events: Events::new(client.clone(), options.instance),
         metrics,
     });

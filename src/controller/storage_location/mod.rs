@@ -56,13 +56,6 @@ async fn check(
     location: &StorageLocation,
 ) -> Result<Result<Checked, StoreFault>, Error> {
     let spec = &location.spec;
-    if spec.local.is_some() {
-        return Ok(Err(StoreFault {
-            reason: Reason::NotSupported,
-            message: "the controller does not reach volumes yet; use s3 here, or the lifeboat command with --local".to_owned(),
-            retryable: false,
-        }));
-    }
     let opened = match store::open(context, namespace, spec).await? {
         Ok(opened) => opened,
         Err(fault) => return Ok(Err(fault)),

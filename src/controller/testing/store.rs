@@ -56,6 +56,7 @@ impl StandInStore {
 impl StoreOpener for StandInStore {
     async fn open(
         &self,
+        _: &str,
         _: &StorageLocationSpec,
         _: Option<&StorageCredentials>,
         _: Option<&[u8]>,

@@ -32,7 +32,7 @@ pub(super) async fn prune(
     claim::hold(run, location, &order.identity, take_over).await?;
     let heads = read_heads(run, &line, location).await?;
     // By now the store has answered, so its time is known.
-    check_clock(location.server_date(), Timestamp::now())?;
+    check_clock(location.server_date().await, Timestamp::now())?;
 
     let decision = decision::decide(&heads, &wanted);
     for (slot, why) in &decision.spared {
@@ -61,6 +61,10 @@ pub(super) async fn prune(
             .await;
         sum.add(deleted)?;
     }
+    let unfinished = location.sweep_unfinished(&line, order.sweep_before);
+    let unfinished = run.clock.within(unfinished).await?;
+    sum.totals.files += unfinished.files;
+    sum.totals.stored_bytes += unfinished.bytes;
     if sum.locked > 0 {
         run.warn(format!(
             "{} backups are held by the store's object lock; they are deleted once it ends",

@@ -188,12 +188,22 @@ fn io_meaning(kind: std::io::ErrorKind) -> (Reason, bool, &'static str) {
         K::PermissionDenied => (
             Reason::AccessDenied,
             false,
-            "the volume forbids it; give the job pods' user the right to it (fsGroup)",
+            "the volume forbids it; give the user 65532 the right to write it (fsGroup), and use a file system that has hard links",
         ),
         K::ReadOnlyFilesystem => (
             Reason::AccessDenied,
             false,
             "the volume is mounted read-only; mount it writable or set accessMode to ReadOnly",
+        ),
+        K::InvalidInput | K::NotADirectory | K::IsADirectory => (
+            Reason::ManifestInvalid,
+            false,
+            "there is a link, a pipe or a directory where a file of Lifeboat should be, and it is not followed; see who can write to the volume",
+        ),
+        K::Unsupported => (
+            Reason::StoreUnsuitable,
+            false,
+            "the file system can't do this; use one that has hard links",
         ),
         K::ConnectionReset
         | K::ConnectionAborted
