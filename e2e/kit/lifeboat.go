@@ -13,6 +13,9 @@ import (
 // Namespace is where the demo's and the tests' operators run.
 const Namespace = "lifeboat-system"
 
+// LocalNamespace and LocalClaim are what a Release's LocalStore is the store of.
+const LocalNamespace, LocalClaim = "local-store", "backups"
+
 // Helm installs charts into one cluster.
 type Helm struct {
 	Binary     string
@@ -24,18 +27,26 @@ type Release struct {
 	ClusterName, Repository, Tag string
 	// Content names what is in the image, so that a new one under the same tag replaces the pod.
 	Content string
+	// LocalStore is a directory of the node that the operator gets as a local store; empty: none.
+	LocalStore string
 	// DropDefinitions has the definitions go with the release.
 	DropDefinitions bool
 }
 
 // Install installs or upgrades the operator and waits until it is ready.
 func (h Helm) Install(ctx context.Context, chart string, release Release) error {
-	return h.run(ctx, "upgrade", "--install", "lifeboat", chart,
+	args := []string{"upgrade", "--install", "lifeboat", chart,
 		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m",
-		"--set", "clusterName="+release.ClusterName,
-		"--set", "image.repository="+release.Repository, "--set", "image.tag="+release.Tag,
+		"--set", "clusterName=" + release.ClusterName,
+		"--set", "image.repository=" + release.Repository, "--set", "image.tag=" + release.Tag,
 		"--set", fmt.Sprintf("crds.keep=%t", !release.DropDefinitions),
-		"--set-string", "podAnnotations.content="+release.Content)
+		"--set-string", "podAnnotations.content=" + release.Content}
+	if release.LocalStore != "" {
+		const store = "localStores[0]."
+		args = append(args, "--set", store+"namespace="+LocalNamespace, "--set", store+"claimName="+LocalClaim,
+			"--set", store+"volume.hostPath.path="+release.LocalStore, "--set", store+"volume.hostPath.type=Directory")
+	}
+	return h.run(ctx, args...)
 }
 
 // Uninstall removes the operator.

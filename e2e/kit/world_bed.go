@@ -40,12 +40,30 @@ func openBed(root string) (*World, error) {
 	w.reader = w.bucket
 	w.reader.AccessKey, w.reader.SecretKey = layout.StoreReader.AccessKey, layout.StoreReader.SecretKey
 	for name, kubectl := range w.Clusters() {
+		store := w.LocalStore(name)
+		if err := makeLocalStore(store); err != nil {
+			return nil, err
+		}
 		w.operators = append(w.operators, operator{
 			helm:    Helm{Binary: dirs.Bin("helm"), Kubeconfig: kubectl.Kubeconfig},
-			release: Release{ClusterName: name, Repository: Repository, Tag: Tag, Content: digest},
+			release: Release{ClusterName: name, Repository: Repository, Tag: Tag, Content: digest, LocalStore: store},
 		})
 	}
 	return w, nil
+}
+
+// LocalStore is the directory of this machine, and so of a cluster's node, that its operator has as
+// a local store.
+func (w *World) LocalStore(cluster string) string { return w.Dirs.Run("local-store", cluster) }
+
+// makeLocalStore makes a directory that belongs to the user of Lifeboat's pods, as Kubernetes does
+// it for most volumes, but not for those of a node.
+func makeLocalStore(path string) error {
+	const user = 65532
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	return os.Chown(path, user, user)
 }
 
 // Inside is how pods reach an InfluxDB of the test bed.

@@ -28,6 +28,8 @@ pub mod time;
 #[cfg(test)]
 mod life_tests;
 #[cfg(test)]
+mod local_tests;
+#[cfg(test)]
 mod once_tests;
 #[cfg(test)]
 mod standby_tests;

@@ -38,6 +38,16 @@ pub struct RealStores {
     volumes: LocalStores,
 }
 
+impl RealStores {
+    /// Looks for volumes below another directory, for tests.
+    #[cfg(test)]
+    pub(super) fn below(root: &Path) -> Self {
+        Self {
+            volumes: LocalStores::below(root),
+        }
+    }
+}
+
 #[async_trait]
 impl StoreOpener for RealStores {
     async fn open(
