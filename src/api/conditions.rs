@@ -329,3 +329,8 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
         .iter()
         .any(|c| c.type_ == type_ && c.status == "True")
 }
+
+/// True where a Backup or Restore has ended: `Complete` or `Failed` is True.
+pub fn has_ended(conditions: &[Condition]) -> bool {
+    is_true(conditions, types::COMPLETE) || is_true(conditions, types::FAILED)
+}

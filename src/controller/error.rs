@@ -59,3 +59,29 @@ impl Error {
         }
     }
 }
+
+/// Why a plan could not be carried out. `R` is what is known of a refusal: mostly its words.
+#[derive(Debug)]
+pub enum Stopped<R = String> {
+    /// The API server refused what was to be made, and will again.
+    Refused(R),
+    /// Try again.
+    Error(Error),
+}
+
+impl<R> From<Error> for Stopped<R> {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Stopped {
+    /// An error of making something: a refusal, or one after which it is tried again.
+    pub fn of(error: Error) -> Self {
+        if error.is_refusal() {
+            Self::Refused(error.to_string())
+        } else {
+            Self::Error(error)
+        }
+    }
+}

@@ -106,8 +106,7 @@ impl Export<'_> {
     async fn write_all(&self, plan: &ExportPlan) -> Result<(IndexRef, Totals), JobError> {
         self.run.phase("export", plan.parts.len() as u64);
         let width = width(&self.order.limits);
-        // One more for the index, which is open all the time.
-        let budget = UploadBudget::new(width + 1);
+        let budget = UploadBudget::new(width);
         let location = self.location.clone();
         let mut index = IndexWriter::create(location, &self.data_dir(), Arc::clone(&budget))?;
         let mut pool = Pool::new(width, &self.run.clock);

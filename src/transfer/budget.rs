@@ -15,8 +15,11 @@ const UNDER_WAY: usize = 2;
 /// The buffers of a run. There are never more than `writers + 2` of 5 MiB each, and a buffer that
 /// was used is used again, so that memory stays flat whatever the allocator does.
 ///
-/// A writer holds at most one buffer that is not under way, and a buffer under way comes back
-/// without need of another one: so a run whose tasks have one open writer each can't lock up.
+/// A run can't lock up whose tasks have one open writer each, even with the index beside them, which
+/// is open all the time: a writer holds at most one buffer that is not under way, and none while it
+/// waits for one. So while any writer waits, the other parts and the index hold at most `writers`
+/// buffers that are not under way. Of the two left one is free, or both are under way: and what is
+/// under way comes back without need of another buffer.
 #[derive(Debug)]
 pub struct UploadBudget {
     slots: Arc<Semaphore>,
@@ -24,7 +27,8 @@ pub struct UploadBudget {
 }
 
 impl UploadBudget {
-    /// A budget for as many writers as are open at once: the run's parallelism.
+    /// A budget for as many parts as are worked on at once, the run's parallelism, and for the index
+    /// beside them.
     pub fn new(writers: usize) -> Arc<Self> {
         Arc::new(Self {
             slots: Arc::new(Semaphore::new(writers.max(1) + UNDER_WAY)),

@@ -20,8 +20,7 @@ pub struct IndexWriter {
 }
 
 impl IndexWriter {
-    /// Begins an index. `data_dir` is `Identity::data_dir`; `budget` is the run's, made for one
-    /// writer more than there are parts worked on at once.
+    /// Begins an index. `data_dir` is `Identity::data_dir`; `budget` is the run's.
     pub fn create(
         location: Location,
         data_dir: &str,

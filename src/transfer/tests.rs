@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::budget::PIECE;
+use super::upload::FileUpload;
 use super::*;
 use crate::api::common::{Codec, Compression};
 use crate::api::conditions::Reason;
@@ -401,4 +402,39 @@ async fn many_writers_share_a_small_budget() {
             .flatten()
             .all(|f| f.plain_size == (9 * 700_000 + HEADER.len()) as u64)
     );
+}
+
+/// The index has begun a buffer and waits for the parts, which have what is left.
+#[tokio::test]
+async fn parts_do_not_lock_up_beside_an_index_that_is_open_all_the_time() {
+    for parts in [1, 4] {
+        let store = FailingStore::new(&[]);
+        let (location, budget) = (store.location(), UploadBudget::new(parts));
+        let key = format!("{DIR}/parts.jsonl.zst");
+        let mut index = FileUpload::new(location.clone(), key, budget.clone());
+        index.push(b"begun").await.unwrap();
+        let records = noise(PIECE * 3 + 17);
+        let writing = (0..parts).map(|n| {
+            let (location, records) = (location.clone(), records.clone());
+            let format = PartFormat {
+                stem: format!("parts/{n}"),
+                ..format(Codec::None, PartFormat::MAX_FILE_BYTES)
+            };
+            let throttle = Throttle::unlimited();
+            let mut writer = PartWriter::create(location, DIR, format, budget.clone(), throttle);
+            async move {
+                writer.write(records).await.unwrap();
+                // All parts hold a buffer that is begun when the others want one.
+                tokio::task::yield_now().await;
+                writer.finish().await.unwrap()
+            }
+        });
+        let all = futures::future::join_all(writing);
+        let files = tokio::time::timeout(std::time::Duration::from_secs(60), all)
+            .await
+            .unwrap();
+        assert!(files.iter().all(|files| files.len() == 1));
+        index.finish().await.unwrap();
+        assert_eq!(budget.free_slots(), parts + 2);
+    }
 }

@@ -9,24 +9,10 @@ use crate::api::conditions::{self, types};
 use crate::api::{Backup, BackupStatus, labels};
 use crate::controller::children::{self, check_owner, create_or_adopt, owned_by};
 use crate::controller::context::Context;
-use crate::controller::error::Error;
+use crate::controller::error::{Error, Stopped};
 use crate::controller::job_pod::{self, JobRequest};
 use crate::controller::{status, store};
 use crate::transfer::catalog;
-
-/// Why a plan could not be carried out.
-pub(super) enum Stopped {
-    /// The API server refused the Job, and will again.
-    JobRefused(String),
-    /// Try again.
-    Error(Error),
-}
-
-impl From<Error> for Stopped {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
 
 /// Does what was decided.
 pub(super) async fn apply(
@@ -105,7 +91,7 @@ async fn start_job(jobs: &Api<Job>, seen: &Observed, start: Start) -> Result<(),
         image: &seen.image,
         timeout,
     })
-    .map_err(|error| Stopped::JobRefused(error.to_string()))?;
+    .map_err(|error| Stopped::Refused(error.to_string()))?;
     let uid = seen.backup.uid().unwrap_or_default();
     create_or_adopt(jobs, &job, |found| {
         check_owner(found, &uid)?;
@@ -113,20 +99,10 @@ async fn start_job(jobs: &Api<Job>, seen: &Observed, start: Start) -> Result<(),
     })
     .await
     .map(|_| ())
-    .map_err(|error| {
-        if error.is_refusal() {
-            Stopped::JobRefused(error.to_string())
-        } else {
-            Stopped::Error(error)
-        }
-    })
+    .map_err(Stopped::of)
 }
 
 fn newly_ended(seen: &Observed, next: &BackupStatus) -> Option<bool> {
-    if seen.has_ended() {
-        return None;
-    }
-    let complete = conditions::is_true(&next.conditions, types::COMPLETE);
-    let failed = conditions::is_true(&next.conditions, types::FAILED);
-    (complete || failed).then_some(complete)
+    let newly = !seen.has_ended() && conditions::has_ended(&next.conditions);
+    newly.then(|| conditions::is_true(&next.conditions, types::COMPLETE))
 }

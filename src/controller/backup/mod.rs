@@ -12,8 +12,8 @@ use kube::runtime::controller::Action;
 
 use crate::api::Backup;
 use crate::controller::context::Context;
-use crate::controller::error::Error;
-use apply::{Stopped, apply};
+use crate::controller::error::{Error, Stopped};
+use apply::apply;
 
 /// One look at a Backup: observe → decide → apply. What is there now is read first: what
 /// triggered the look may be stale.
@@ -33,12 +33,12 @@ pub async fn reconcile(namespace: &str, name: &str, context: &Context) -> Result
     match apply(context, &seen, plan).await {
         Ok(action) => Ok(action),
         Err(Stopped::Error(error)) => Err(error),
-        Err(Stopped::JobRefused(message)) => {
+        Err(Stopped::Refused(message)) => {
             let plan = decide::job_refused(&seen, &message, now);
             match apply(context, &seen, plan).await {
                 Ok(action) => Ok(action),
                 Err(Stopped::Error(error)) => Err(error),
-                Err(Stopped::JobRefused(_)) => Ok(Action::await_change()),
+                Err(Stopped::Refused(_)) => Ok(Action::await_change()),
             }
         }
     }

@@ -118,10 +118,8 @@ impl Observed {
 
     /// True once `Complete` or `Failed` is True.
     pub(super) fn has_ended(&self) -> bool {
-        self.backup.status.as_ref().is_some_and(|status| {
-            conditions::is_true(&status.conditions, conditions::types::COMPLETE)
-                || conditions::is_true(&status.conditions, conditions::types::FAILED)
-        })
+        let status = self.backup.status.as_ref();
+        status.is_some_and(|status| conditions::has_ended(&status.conditions))
     }
 
     /// A run that goes on needs no look at the bucket.

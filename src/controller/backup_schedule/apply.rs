@@ -10,23 +10,9 @@ use super::state::{Observed, Plan, Prune};
 use crate::api::{Backup, BackupSchedule, labels};
 use crate::controller::children::{self, check_owner, create_or_adopt, owned_by};
 use crate::controller::context::Context;
-use crate::controller::error::Error;
+use crate::controller::error::{Error, Stopped};
 use crate::controller::job_pod::{self, JobRequest};
 use crate::controller::status;
-
-/// Why a plan could not be carried out.
-pub(super) enum Stopped {
-    /// The API server refused the Backup, and will again.
-    Refused(String),
-    /// Try again.
-    Error(Error),
-}
-
-impl From<Error> for Stopped {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
 
 /// Does what was decided.
 pub(super) async fn apply(
@@ -46,13 +32,7 @@ pub(super) async fn apply(
     if let Some(backup) = create {
         create_or_adopt(&backups, &*backup, |found| child::check(&backup, found))
             .await
-            .map_err(|error| {
-                if error.is_refusal() {
-                    Stopped::Refused(error.to_string())
-                } else {
-                    Stopped::Error(error)
-                }
-            })?;
+            .map_err(Stopped::of)?;
     }
     if let Some(prune) = prune {
         start_prune(context, seen, prune).await?;

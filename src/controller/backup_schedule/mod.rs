@@ -16,8 +16,8 @@ use kube::runtime::controller::Action;
 
 use crate::api::BackupSchedule;
 use crate::controller::context::Context;
-use crate::controller::error::Error;
-use apply::{Stopped, apply};
+use crate::controller::error::{Error, Stopped};
+use apply::apply;
 
 /// One look at a BackupSchedule: observe → decide → apply. What is there now is read first:
 /// what triggered the look may be stale.

@@ -13,26 +13,15 @@ use crate::api::conditions::{self, types};
 use crate::api::{Restore, labels};
 use crate::controller::children::{check_label, check_owner, create_or_adopt, owned_by};
 use crate::controller::context::Context;
-use crate::controller::error::Error;
+use crate::controller::error::{Error, Stopped};
 use crate::controller::job_pod::{self, JobRequest};
 use crate::controller::status;
 
 /// How soon a target that was taken at the last moment is looked at again.
 const TAKEN: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Why a plan could not be carried out.
-pub(super) enum Stopped {
-    /// The API server refused the Job, and will again. The Restore is as it is now.
-    JobRefused(Box<Restore>, String),
-    /// Try again.
-    Error(Error),
-}
-
-impl From<Error> for Stopped {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
+/// A refusal: the Restore as it is now, and why.
+type Refusal = (Box<Restore>, String);
 
 /// Does what was decided. The status goes before what is started, so that it is known of whatever
 /// happens next; and after what is given back, so that nothing is held for a Restore that ended.
@@ -40,7 +29,7 @@ pub(super) async fn apply(
     context: &Context,
     seen: &Observed,
     plan: Plan,
-) -> Result<Action, Stopped> {
+) -> Result<Action, Stopped<Refusal>> {
     let Plan {
         release,
         status: next,
@@ -97,7 +86,7 @@ async fn begin(
     target: &Target,
     start: &Start,
     now: Timestamp,
-) -> Result<bool, Stopped> {
+) -> Result<bool, Stopped<Refusal>> {
     let Start {
         attempt,
         job_name,
@@ -105,7 +94,7 @@ async fn begin(
         timeout,
         not_after,
     } = start;
-    let refused = |why: String| Stopped::JobRefused(Box::new(restore.clone()), why);
+    let refused = |why: String| Stopped::Refused((Box::new(restore.clone()), why));
     let job = job_pod::build(&JobRequest {
         name: job_name.clone(),
         namespace: &restore.namespace().unwrap_or_default(),

@@ -15,9 +15,9 @@ use kube::{Api, ResourceExt};
 
 use crate::api::Restore;
 use crate::controller::context::Context;
-use crate::controller::error::Error;
+use crate::controller::error::{Error, Stopped};
 use crate::controller::job_pod;
-use apply::{Stopped, apply};
+use apply::apply;
 
 pub(super) use lease::{normalised, who_works};
 pub(super) use observe::is_promoted;
@@ -42,13 +42,13 @@ pub async fn reconcile(namespace: &str, name: &str, context: &Context) -> Result
     match apply(context, &seen, plan).await {
         Ok(action) => Ok(action),
         Err(Stopped::Error(error)) => Err(error),
-        Err(Stopped::JobRefused(restore, message)) => {
+        Err(Stopped::Refused((restore, message))) => {
             seen.restore = *restore;
             let plan = decide::job_refused(&seen, &message, now);
             match apply(context, &seen, plan).await {
                 Ok(action) => Ok(action),
                 Err(Stopped::Error(error)) => Err(error),
-                Err(Stopped::JobRefused(..)) => Ok(Action::await_change()),
+                Err(Stopped::Refused(_)) => Ok(Action::await_change()),
             }
         }
     }

@@ -7,7 +7,7 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
 use crate::api::common::ManifestRef;
-use crate::api::conditions::{self, Reason, types};
+use crate::api::conditions::{self, Reason};
 use crate::api::order::Order;
 use crate::api::storage_location::StorageLocationSpec;
 use crate::api::{Restore, RestoreStatus};
@@ -172,10 +172,8 @@ impl Observed {
 
 /// True where a Restore has ended: `Complete` or `Failed` is True.
 pub(crate) fn has_ended(restore: &Restore) -> bool {
-    restore.status.as_ref().is_some_and(|status| {
-        conditions::is_true(&status.conditions, types::COMPLETE)
-            || conditions::is_true(&status.conditions, types::FAILED)
-    })
+    let status = restore.status.as_ref();
+    status.is_some_and(|status| conditions::has_ended(&status.conditions))
 }
 
 /// The attempt whose Job is there or may come: none before the first, and none once the attempt

@@ -8,22 +8,8 @@ use super::state::{Observed, Plan};
 use crate::api::{Restore, RestoreSchedule};
 use crate::controller::children::{self, create_or_adopt};
 use crate::controller::context::Context;
-use crate::controller::error::Error;
+use crate::controller::error::{Error, Stopped};
 use crate::controller::status;
-
-/// Why a plan could not be carried out.
-pub(super) enum Stopped {
-    /// The API server refused the Restore, and will again.
-    RestoreRefused(String),
-    /// Try again.
-    Error(Error),
-}
-
-impl From<Error> for Stopped {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
 
 /// Does what was decided. The Restore goes before the status: it is found again by its label
 /// where the status could not be written. Nothing is deleted before the status holds what it told.
@@ -49,13 +35,7 @@ pub(super) async fn apply(
             child::check(found, &wanted)
         })
         .await
-        .map_err(|error| {
-            if error.is_refusal() {
-                Stopped::RestoreRefused(error.to_string())
-            } else {
-                Stopped::Error(error)
-            }
-        })?;
+        .map_err(Stopped::of)?;
     }
     let api: Api<RestoreSchedule> = Api::namespaced(context.client.clone(), &namespace);
     let schedule = status::replace(&api, &seen.schedule, next).await?;

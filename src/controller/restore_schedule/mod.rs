@@ -13,8 +13,8 @@ use kube::runtime::controller::Action;
 
 use crate::api::RestoreSchedule;
 use crate::controller::context::Context;
-use crate::controller::error::Error;
-use apply::{Stopped, apply};
+use crate::controller::error::{Error, Stopped};
+use apply::apply;
 
 /// One look at a RestoreSchedule: observe → decide → apply. What is there now is read first.
 pub async fn reconcile(namespace: &str, name: &str, context: &Context) -> Result<Action, Error> {
@@ -33,12 +33,12 @@ pub async fn reconcile(namespace: &str, name: &str, context: &Context) -> Result
     match apply(context, &seen, plan).await {
         Ok(action) => Ok(action),
         Err(Stopped::Error(error)) => Err(error),
-        Err(Stopped::RestoreRefused(message)) => {
+        Err(Stopped::Refused(message)) => {
             let plan = decide::restore_refused(&seen, &message, now);
             match apply(context, &seen, plan).await {
                 Ok(action) => Ok(action),
                 Err(Stopped::Error(error)) => Err(error),
-                Err(Stopped::RestoreRefused(_)) => Ok(Action::await_change()),
+                Err(Stopped::Refused(_)) => Ok(Action::await_change()),
             }
         }
     }
