@@ -35,7 +35,6 @@ metadata: {name: telemetry, namespace: %s}
 spec:
   every: 1h
   trigger: first
-  retention: {keepLast: 1}
   template:
     spec:
       source: {influxdb: {url: %q, databases: [{name: %q}]}}
@@ -45,6 +44,10 @@ spec:
 	p.must(p.awaitBackups(1))
 	first := p.localManifestFiles()
 	_, err = p.Primary.Run(p.ctx, "", "patch", "bks", "telemetry", "--namespace", p.namespace, "--type", "merge", "--patch", `{"spec":{"trigger":"second"}}`)
+	p.must(err)
+	p.must(p.awaitBackups(1))
+	// A pruning follows at once on the first rules, and later ones not before a quarter of an hour.
+	_, err = p.Primary.Run(p.ctx, "", "patch", "bks", "telemetry", "--namespace", p.namespace, "--type", "merge", "--patch", `{"spec":{"retention":{"keepLast":1}}}`)
 	p.must(err)
 	p.must(kit.Await(p.ctx, "the first backup is pruned with its files", 3*time.Minute, func() (bool, string, error) {
 		now := p.localManifestFiles()

@@ -103,6 +103,9 @@ pub struct ImportOrder {
     pub verify: Verify,
     /// For a drill: import into databases of these names only (each database gets this prefix), refuse if one exists, and drop them at the end.
     pub drill_prefix: Option<String>,
+    /// For a drill: an earlier attempt of the same Restore may have been killed before it dropped what it made. It is dropped first.
+    #[serde(default)]
+    pub drill_again: bool,
     /// What the job may use.
     pub limits: Limits,
     /// The bounds of the run.

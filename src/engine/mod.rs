@@ -99,7 +99,9 @@ pub trait Engine: Send + Sync {
     async fn finish_import(&self, plan: &ImportPlan, structure: &[Part])
     -> Result<(), EngineError>;
 
-    /// Drops what a drill made: only names that begin with the plan's drill prefix.
+    /// Drops what a drill made: only names that begin with the plan's drill prefix. Also called at the
+    /// start of a drill's further attempt, when all, some or none of them are there: a name that is
+    /// not there is no error.
     async fn drop_drill(&self, plan: &ImportPlan, structure: &[Part]) -> Result<(), EngineError>;
 }
 

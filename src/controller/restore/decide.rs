@@ -283,7 +283,7 @@ impl Step<'_> {
         let start = Start {
             attempt,
             job_name: super::job_name(&seen.restore, attempt),
-            order: order::import(seen, storage, &status.manifests, not_after),
+            order: order::import(seen, storage, &status.manifests, attempt, not_after),
             timeout,
             not_after,
         };

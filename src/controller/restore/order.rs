@@ -15,6 +15,7 @@ pub(super) fn import(
     seen: &Observed,
     storage: &StorageLocationSpec,
     manifests: &[ManifestRef],
+    attempt: u32,
     not_after: Timestamp,
 ) -> Order {
     let restore = &seen.restore;
@@ -35,6 +36,8 @@ pub(super) fn import(
         preflight: spec.preflight,
         verify: spec.verify,
         drill_prefix: restore.spec.drill.then(|| drill_prefix(restore)),
+        // No attempt starts before the one before it is known to be over.
+        drill_again: restore.spec.drill && attempt > 1,
         limits: spec.limits.clone().unwrap_or_default(),
         bounds: Bounds {
             timeout_seconds: seen.timeout().as_secs(),

@@ -139,6 +139,11 @@ pub(super) fn check_drill(order: &ImportOrder) -> Result<(), JobError> {
     }
 }
 
+/// Whether what an earlier attempt of a drill left is dropped before anything is looked for.
+pub(super) fn drops_leftovers(order: &ImportOrder) -> bool {
+    order.drill_prefix.is_some() && order.drill_again && !order.dry_run
+}
+
 /// Whether another attempt would refuse the target once records are in it.
 pub(super) fn must_be_empty(order: &ImportOrder) -> bool {
     order.drill_prefix.is_none() && order.conflict_policy == ConflictPolicy::Fail
@@ -269,6 +274,7 @@ mod tests {
             preflight: Preflight::Digests,
             verify: Verify::Counts,
             drill_prefix: None,
+            drill_again: false,
             limits: Limits::default(),
             bounds: Bounds {
                 timeout_seconds: 60,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Import, policy};
+use super::{Import, all_structure, policy};
 use crate::api::conditions::Reason;
 use crate::engine::TargetState;
 use crate::job::parallel::{Pool, width};
@@ -49,15 +49,34 @@ impl Import {
                 structure,
             });
         }
-        if policy::must_look(&self.order)? {
-            for backup in &backups {
-                self.check_target(backup).await?;
-            }
+        let look = policy::must_look(&self.order)?;
+        let drop_first = policy::drops_leftovers(&self.order);
+        if look && !drop_first {
+            self.check_targets(&backups).await?;
         }
         for backup in &backups {
             self.check_files(backup).await?;
         }
+        if drop_first {
+            self.drop_leftovers(&backups).await?;
+            self.check_targets(&backups).await?;
+        }
         Ok(backups)
+    }
+
+    async fn check_targets(self: &Arc<Self>, backups: &[Backup]) -> Result<(), JobError> {
+        for backup in backups {
+            self.check_target(backup).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops what an earlier attempt of this drill left. The names are those of this Restore's uid,
+    /// and no earlier attempt runs any more, so it is nobody else's.
+    async fn drop_leftovers(&self, backups: &[Backup]) -> Result<(), JobError> {
+        let (plan, structure) = (self.plan(0), all_structure(backups));
+        let drop = self.engine.drop_drill(&plan, &structure);
+        self.run.clock.within(drop).await
     }
 
     async fn read_manifests(&self) -> Result<Vec<Manifest>, JobError> {

@@ -378,6 +378,36 @@ async fn a_drill_drops_what_it_made_and_nothing_else() {
     assert_eq!(taken.tables().len(), 1);
 }
 
+/// The pod of an earlier attempt was killed before it dropped what it made.
+#[tokio::test(start_paused = true)]
+async fn a_drill_that_is_tried_again_drops_what_its_earlier_attempt_left() {
+    let (bucket, reference) = backup().await;
+    let mut order = import_order(vec![reference]);
+    order.drill_prefix = Some("drill_77aa_".to_owned());
+    order.drill_again = true;
+    let engine = Arc::new(StandInEngine::new(TARGET_URL).with_table("cpu", 1));
+    run_import(order.clone(), &bucket, &engine).await.unwrap();
+    let calls = engine.calls.lock().unwrap().clone();
+    let drops = calls.iter().filter(|call| call.starts_with("drop_drill"));
+    assert_eq!(drops.count(), 2, "{calls:?}");
+    let first = |what: &str| calls.iter().position(|call| call.starts_with(what));
+    assert!(first("drop_drill") < first("target_state"), "{calls:?}");
+
+    // Without a drill's own names nothing is dropped, whatever the order says.
+    order.drill_prefix = None;
+    let taken = Arc::new(StandInEngine::new(TARGET_URL).with_table("cpu", 1));
+    let error = run_import(order.clone(), &bucket, &taken)
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), Reason::TargetNotEmpty);
+    assert!(!taken.called("drop_drill"));
+    // And nothing before every file was looked at.
+    order.drill_prefix = Some("drill_77aa_".to_owned());
+    order.manifests[0].sha256 = "0".repeat(64);
+    run_import(order, &bucket, &taken).await.unwrap_err();
+    assert!(!taken.called("drop_drill"));
+}
+
 #[tokio::test]
 async fn a_pod_that_comes_late_imports_nothing() {
     let late: jiff::Timestamp = "2026-11-20T11:00:00Z".parse().unwrap();

@@ -143,6 +143,7 @@ fn import_order(manifests: Vec<ManifestRef>) -> ImportOrder {
         preflight: Preflight::Digests,
         verify: Verify::Counts,
         drill_prefix: None,
+        drill_again: false,
         limits: Limits::default(),
         bounds: bounds(),
     }

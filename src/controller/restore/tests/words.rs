@@ -44,11 +44,36 @@ fn an_ended_restore_is_left_alone() {
 }
 
 #[test]
+fn only_a_further_attempt_of_a_drill_drops_what_is_there() {
+    for (drill, attempt, again) in [
+        (true, 1, false),
+        (true, 2, true),
+        (true, 3, true),
+        (false, 1, false),
+        (false, 2, false),
+    ] {
+        let mut seen = seen();
+        seen.restore.spec.drill = drill;
+        let order = order::import(
+            &seen,
+            &StorageLocationSpec::default(),
+            &[],
+            attempt,
+            at(CREATED),
+        );
+        let Order::Import(order) = order else {
+            panic!("an import")
+        };
+        assert_eq!(order.drill_again, again, "{drill} {attempt}");
+    }
+}
+
+#[test]
 fn a_drill_has_names_of_its_own() {
     let mut seen = seen();
     seen.restore.spec.drill = true;
     let storage = StorageLocationSpec::default();
-    let Order::Import(order) = order::import(&seen, &storage, &[manifest()], later(0)) else {
+    let Order::Import(order) = order::import(&seen, &storage, &[manifest()], 1, later(0)) else {
         panic!("no import")
     };
     assert_eq!(
