@@ -181,6 +181,11 @@ pub(super) fn data_name(_: &mut SchemaGenerator) -> Schema {
     string(1, 255, &[NO_CONTROL])
 }
 
+/// Names within some data system.
+pub(super) fn data_names(_: &mut SchemaGenerator) -> Schema {
+    set(128, &string(1, 255, &[NO_CONTROL]))
+}
+
 /// Words of a person: one line that no tool takes for an option or a variable.
 pub(super) fn line(_: &mut SchemaGenerator) -> Schema {
     string(1, 128, &LINE)

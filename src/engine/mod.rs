@@ -4,6 +4,7 @@
 //! Kubernetes. Adding a system is one folder and one line in `connect_source` and
 //! `connect_target`.
 
+mod cnosdb;
 mod error;
 mod escape;
 mod http;
@@ -113,6 +114,9 @@ pub fn connect_source(spec: &SourceSpec, access: &Access) -> Result<Box<dyn Engi
     if let Some(spec) = &spec.kuzzle {
         return Ok(Box::new(kuzzle::Kuzzle::source(spec, access)?));
     }
+    if let Some(spec) = &spec.cnosdb {
+        return Ok(Box::new(cnosdb::CnosDb::source(spec, access)?));
+    }
     Err(not_built("source"))
 }
 
@@ -127,6 +131,9 @@ pub fn connect_target(
     }
     if let Some(spec) = &spec.kuzzle {
         return Ok(Box::new(kuzzle::Kuzzle::target(spec, access, plan)?));
+    }
+    if let Some(spec) = &spec.cnosdb {
+        return Ok(Box::new(cnosdb::CnosDb::target(spec, access, plan)?));
     }
     Err(not_built("target"))
 }

@@ -1,6 +1,7 @@
 //! The engines of a source or target. Adding a system is one file here with its settings, one field
 //! and one line in [`SourceSpec`] and in [`TargetSpec`], and one folder in `engine`.
 
+mod cnosdb;
 mod incremental;
 mod influxdb;
 mod kuzzle;
@@ -9,6 +10,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use cnosdb::{CnosDbDatabase, CnosDbMethod, CnosDbSource, CnosDbTarget, CnosDbTenant};
 pub use incremental::Incremental;
 pub use influxdb::{InfluxDbDatabase, InfluxDbMethod, InfluxDbSource, InfluxDbTarget};
 pub use kuzzle::{Elasticsearch, KuzzleSource, KuzzleTarget};
@@ -40,7 +42,6 @@ pub trait TargetEngineSpec: EngineSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.emqx)").message("the engine emqx is not built yet; name another"))]
-#[x_kube(validation = Rule::new("!has(self.cnosdb)").message("the engine cnosdb is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.rethinkdb)").message("the engine rethinkdb is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
 #[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("source takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
@@ -54,9 +55,9 @@ pub struct SourceSpec {
     /// Kuzzle, by the Elasticsearch that it keeps everything in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kuzzle: Option<KuzzleSource>,
-    /// Not built yet.
+    /// CnosDB 2.3 and later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cnosdb: Option<NotBuilt>,
+    pub cnosdb: Option<CnosDbSource>,
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rethinkdb: Option<NotBuilt>,
@@ -69,7 +70,6 @@ pub struct SourceSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.emqx)").message("the engine emqx is not built yet; name another"))]
-#[x_kube(validation = Rule::new("!has(self.cnosdb)").message("the engine cnosdb is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.rethinkdb)").message("the engine rethinkdb is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
 #[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("target takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
@@ -83,9 +83,9 @@ pub struct TargetSpec {
     /// Kuzzle, by the Elasticsearch that it keeps everything in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kuzzle: Option<KuzzleTarget>,
-    /// Not built yet.
+    /// CnosDB 2.3 and later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cnosdb: Option<NotBuilt>,
+    pub cnosdb: Option<CnosDbTarget>,
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rethinkdb: Option<NotBuilt>,
@@ -97,8 +97,9 @@ pub struct TargetSpec {
 impl SourceSpec {
     /// The engine that is named; none where it is not built.
     pub fn named(&self) -> Option<&dyn EngineSpec> {
-        let all: [Option<&dyn EngineSpec>; 2] = [
+        let all: [Option<&dyn EngineSpec>; 3] = [
             self.influxdb.as_ref().map(|spec| spec as _),
+            self.cnosdb.as_ref().map(|spec| spec as _),
             self.kuzzle.as_ref().map(|spec| spec as _),
         ];
         all.into_iter().flatten().next()
@@ -108,8 +109,9 @@ impl SourceSpec {
 impl TargetSpec {
     /// The engine that is named; none where it is not built.
     pub fn named(&self) -> Option<&dyn TargetEngineSpec> {
-        let all: [Option<&dyn TargetEngineSpec>; 2] = [
+        let all: [Option<&dyn TargetEngineSpec>; 3] = [
             self.influxdb.as_ref().map(|spec| spec as _),
+            self.cnosdb.as_ref().map(|spec| spec as _),
             self.kuzzle.as_ref().map(|spec| spec as _),
         ];
         all.into_iter().flatten().next()
