@@ -2,7 +2,7 @@
 # Each system is a function `servers_NAME` and a word in `systems`. A real server of the bed needs
 # `take_bed` first; a stand-in needs nothing.
 # shellcheck shell=bash
-systems=(s3 influxdb kuzzle)
+systems=(s3 influxdb kuzzle cnosdb)
 
 # rust_tests NAME ...: runs tests/NAME.rs.
 rust_tests() {
@@ -69,4 +69,11 @@ servers_kuzzle() {
   fi
   LIFEBOAT_TEST_KUZZLE_A=${urls[0]} LIFEBOAT_TEST_KUZZLE_B=${urls[1]} \
     LIFEBOAT_TEST_ELASTICDUMP=$dump/node_modules/elasticdump/bin/multielasticdump rust_tests kuzzle
+
+servers_cnosdb() {
+  local a
+  standin cnosdb
+  a=$address
+  standin cnosdb
+  LIFEBOAT_TEST_CNOSDB_A=http://$a LIFEBOAT_TEST_CNOSDB_B=http://$address rust_tests cnosdb
 }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"sort"
 	"strings"
+
+	"lifeboat.dev/e2e/standin/cnosdb"
 )
 
 // Server is a stand-in. It serves until the listener is closed.
@@ -17,7 +19,9 @@ type Server interface {
 }
 
 // makers make an empty stand-in by the name of its system.
-var makers = map[string]func() Server{}
+var makers = map[string]func() Server{
+	"cnosdb": func() Server { return cnosdb.New() },
+}
 
 // New makes an empty stand-in for a system.
 func New(system string) (Server, error) {

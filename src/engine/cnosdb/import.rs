@@ -45,6 +45,9 @@ pub(super) struct Target<'a> {
     pub(super) place: &'a Place,
     /// What its times are counted in.
     pub(super) precision: Precision,
+    /// Records before this, in nanoseconds, are past its retention: the server takes them and then
+    /// does not keep them.
+    pub(super) horizon: Option<i128>,
 }
 
 /// Records that are written at once.
@@ -130,6 +133,7 @@ pub(super) fn bad(problem: &str) -> EngineError {
 struct Batcher<'a> {
     layout: &'a Layout,
     encoder: Encoder<'a>,
+    horizon: Option<i128>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
     ready: Vec<Batch>,
@@ -139,6 +143,10 @@ struct Batcher<'a> {
 impl Batcher<'_> {
     fn take(&mut self, line: &[u8]) -> Result<(), EngineError> {
         let row = self.layout.read(line).map_err(|problem| bad(&problem))?;
+        if self.horizon.is_some_and(|horizon| row.time < horizon) {
+            self.report.expired += 1;
+            return Ok(());
+        }
         match self.encoder.row(&row, &mut self.bytes) {
             encode::Written::Line => self.ends.push(self.bytes.len()),
             encode::Written::Statement(text) => self.ready.push(Batch::Statement(text)),
@@ -169,6 +177,7 @@ pub(super) async fn import(
     let mut batcher = Batcher {
         layout,
         encoder: Encoder::new(layout, &target.place.table, target.precision),
+        horizon: target.horizon,
         bytes: Vec::new(),
         ends: Vec::new(),
         ready: Vec::new(),

@@ -226,6 +226,7 @@ impl Engine for CnosDb {
             first_wait: self.first_wait,
             place: &place,
             precision: there.precision,
+            horizon: verify::horizon(&self.client, &place).await?,
         };
         import::import(target, &layout, records).await
     }

@@ -131,7 +131,7 @@ pub(super) async fn contains(
 }
 
 /// Records before this are past the retention of the target.
-async fn horizon(client: &Client, place: &Place) -> Result<Option<i128>, EngineError> {
+pub(super) async fn horizon(client: &Client, place: &Place) -> Result<Option<i128>, EngineError> {
     let options = absent(catalog::options(client, &place.tenant, &place.database).await)?;
     let ttl = options.and_then(|options| time::span_seconds(options.get("ttl")?));
     Ok(ttl.map(|seconds| jiff::Timestamp::now().as_nanosecond() - seconds * 1_000_000_000))
