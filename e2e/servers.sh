@@ -69,6 +69,7 @@ servers_kuzzle() {
   fi
   LIFEBOAT_TEST_KUZZLE_A=${urls[0]} LIFEBOAT_TEST_KUZZLE_B=${urls[1]} \
     LIFEBOAT_TEST_ELASTICDUMP=$dump/node_modules/elasticdump/bin/multielasticdump rust_tests kuzzle
+}
 
 servers_cnosdb() {
   local a
