@@ -174,11 +174,11 @@ async fn what_the_target_cannot_hold_is_refused_or_counted() {
     };
     let name = format!("{}db", lab.prefix);
     lab.a.make(&name, "TTL 'INF' PRECISION 'us'").await;
-    let now = jiff::Timestamp::now().as_microsecond();
+    let recent = jiff::Timestamp::now().as_microsecond();
     lab.a
-        .write(&name, "us", &format!("m,t=a v=1i {now}\nm,t=a v=2i 5"))
+        .write(&name, "us", &format!("m,t=a v=1i {recent}\nm,t=a v=2i 5"))
         .await;
-    let export = lab.export(vec![named(&name)], &now_request()).await;
+    let export = lab.export(vec![named(&name)], &now()).await;
 
     // Coarser times would lose what the backup has.
     lab.b.make(&name, "PRECISION 'ms'").await;
@@ -216,7 +216,9 @@ async fn what_the_target_cannot_hold_is_refused_or_counted() {
     assert_eq!((found.found, found.expired, found.missing), (1, 1, 0));
 
     // What changed in the target is told.
-    lab.b.write(&name, "us", &format!("m,t=a v=7i {now}")).await;
+    lab.b
+        .write(&name, "us", &format!("m,t=a v=7i {recent}"))
+        .await;
     let found = moved
         .engine
         .contains_part(&stored.part, &mut stored.reader())
@@ -228,6 +230,48 @@ async fn what_the_target_cannot_hold_is_refused_or_counted() {
         "{:?}",
         found.examples
     );
+    lab.clean().await;
+}
+
+#[tokio::test]
+async fn refused_records_are_counted_and_the_others_written() {
+    let Some(lab) = Lab::take("halves").await else {
+        return;
+    };
+    let name = format!("{}db", lab.prefix);
+    lab.a.make(&name, "TTL 'INF'").await;
+    let lines: Vec<String> = (0..100)
+        .map(|at| match at % 25 {
+            7 => format!("m v={at}i {at}"),
+            _ => format!("m w={at}i {at}"),
+        })
+        .collect();
+    lab.a.write(&name, "ns", &lines.join("\n")).await;
+    let export = lab.export(vec![named(&name)], &now()).await;
+    let plan = ImportPlan::default();
+    let engine = lab.target(&plan);
+    engine
+        .prepare_import(&plan, &export.plan.structure)
+        .await
+        .unwrap();
+    // Somebody makes the table anew while the import begins.
+    lab.b.ask(&name, "DROP TABLE m").await;
+    lab.b
+        .ask(&name, "CREATE TABLE m (v DOUBLE, w BIGINT)")
+        .await;
+    let stored = &export.parts[0];
+    let report = engine
+        .import_part(&stored.part, &mut stored.reader())
+        .await
+        .unwrap();
+    assert_eq!((report.written, report.refused), (96, 4));
+    assert!(report.examples[0].contains("DOUBLE"), "{report:?}");
+    assert_eq!(engine.count_part(&stored.part).await.unwrap(), 96);
+    let found = engine
+        .contains_part(&stored.part, &mut stored.reader())
+        .await
+        .unwrap();
+    assert_eq!((found.found, found.missing), (96, 4));
     lab.clean().await;
 }
 
@@ -305,7 +349,7 @@ async fn a_source_that_changes_or_is_not_there_fails_the_export() {
         tenants: vec![named(&name)],
         ..CnosDbSource::default()
     });
-    let plan = source.plan_export(&now_request()).await.unwrap();
+    let plan = source.plan_export(&now()).await.unwrap();
     source.finish_export(&plan).await.unwrap();
     lab.a.ask(&name, "DROP TABLE n").await;
     lab.a.ask(&name, "CREATE TABLE n (v DOUBLE)").await;
@@ -337,7 +381,7 @@ async fn a_source_that_changes_or_is_not_there_fails_the_export() {
             tenants,
             ..CnosDbSource::default()
         });
-        let error = source.plan_export(&now_request()).await.unwrap_err();
+        let error = source.plan_export(&now()).await.unwrap_err();
         assert!(error.to_string().contains(word), "{error}");
     }
     lab.clean().await;
@@ -361,8 +405,4 @@ async fn logins_and_methods_are_told_apart() {
         .err()
         .unwrap();
     assert_eq!(error.reason(), Reason::NotSupported);
-}
-
-fn now_request() -> ExportRequest {
-    now()
 }
