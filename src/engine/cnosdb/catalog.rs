@@ -111,18 +111,21 @@ pub(super) async fn tables(
 ) -> Result<BTreeMap<String, Vec<Listed>>, EngineError> {
     #[derive(Deserialize)]
     struct Row {
-        table_database: String,
-        table_name: String,
-        table_engine: String,
+        #[serde(rename = "table_database")]
+        database: String,
+        #[serde(rename = "table_name")]
+        name: String,
+        #[serde(rename = "table_engine")]
+        engine: String,
     }
     let rows: Vec<Row> = client
         .list(in_tenant(tenant), "select * from information_schema.tables")
         .await?;
     let mut found: BTreeMap<String, Vec<Listed>> = BTreeMap::new();
     for row in rows {
-        found.entry(row.table_database).or_default().push(Listed {
-            name: row.table_name,
-            engine: row.table_engine,
+        found.entry(row.database).or_default().push(Listed {
+            name: row.name,
+            engine: row.engine,
         });
     }
     for tables in found.values_mut() {

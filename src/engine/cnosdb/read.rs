@@ -73,7 +73,6 @@ pub(super) struct Reader<'a> {
     /// What is still to be read, the next at the end; how many rows it has, where that is known.
     todo: Vec<(Range, Option<u64>)>,
     lines: Option<Lines>,
-    rows: u64,
 }
 
 impl<'a> Reader<'a> {
@@ -105,7 +104,6 @@ impl<'a> Reader<'a> {
             layout,
             todo,
             lines: None,
-            rows: ROWS,
         })
     }
 
@@ -128,19 +126,18 @@ impl<'a> Reader<'a> {
         let Some((range, known)) = self.todo.pop() else {
             return Ok(false);
         };
-        let rows = match known {
-            Some(rows) => rows,
-            None => {
-                let statement = sql::count(&self.place.table, range);
-                let found: Vec<Count> = self.client.list(self.place.at(), &statement).await?;
-                found.first().map_or(0, |row| row.n)
-            }
+        let rows = if let Some(rows) = known {
+            rows
+        } else {
+            let statement = sql::count(&self.place.table, range);
+            let found: Vec<Count> = self.client.list(self.place.at(), &statement).await?;
+            found.first().map_or(0, |row| row.n)
         };
         if rows == 0 {
             return Ok(true);
         }
         let unit = self.layout.table.precision.unit();
-        let pieces = cut(range, rows, self.rows, unit);
+        let pieces = cut(range, rows, ROWS, unit);
         if pieces.len() > 1 {
             let pieces = pieces.into_iter().rev().map(|piece| (piece, None));
             self.todo.extend(pieces);
