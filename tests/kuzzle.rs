@@ -18,6 +18,8 @@ mod harness;
 mod hostile;
 #[path = "kuzzle_support/policies.rs"]
 mod policies;
+#[path = "kuzzle_support/server.rs"]
+mod server;
 #[path = "kuzzle_support/traps.rs"]
 mod traps;
 #[path = "kuzzle_support/vendor.rs"]
@@ -36,7 +38,7 @@ async fn hostile_indices_go_round_equal() {
     };
     let indices = hostile::fill(&lab).await;
     // As a person writes it, over several lines.
-    let path = format!("{}/_doc/pretty?refresh=true", harness::escape(&indices[3]));
+    let path = format!("{}/_doc/pretty?refresh=true", server::escape(&indices[3]));
     lab.a
         .ask(
             Method::PUT,
@@ -93,7 +95,7 @@ async fn a_large_index_is_read_in_slices_and_its_settings_come_back() {
     moved.verify(&export).await.unwrap();
     // A load that was killed leaves its settings; the next run's end puts them back.
     let left = json!({"index.number_of_replicas": "0", "index.refresh_interval": "-1"});
-    let path = format!("{}/_settings", harness::escape(&index));
+    let path = format!("{}/_settings", server::escape(&index));
     lab.b.ask(Method::PUT, &path, left.to_string()).await;
     moved
         .engine

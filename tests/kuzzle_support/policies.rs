@@ -6,7 +6,8 @@ use lifeboat::engine::{ImportPlan, TargetState};
 use reqwest::Method;
 use serde_json::json;
 
-use super::harness::{Export, Lab, document, escape};
+use super::harness::{Export, Lab, document};
+use super::server::escape;
 
 /// One collection with its alias, three documents, in A.
 async fn one(lab: &Lab) -> (String, Export) {

@@ -7,7 +7,8 @@ use lifeboat::engine::ImportPlan;
 use reqwest::Method;
 use serde_json::json;
 
-use super::harness::{Lab, Memory, Pieces, document, escape, now, source, target_at};
+use super::harness::{Lab, Memory, Pieces, document, now, source, target_at};
+use super::server::escape;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_is_down_is_a_failure() {

@@ -172,7 +172,8 @@ pub(super) struct Elements<'a> {
 pub(super) struct Element<'a> {
     /// Its bytes.
     pub(super) json: Vec<u8>,
-    _held: Option<SemaphorePermit<'a>>,
+    /// Some for a large one.
+    pub(super) held: Option<SemaphorePermit<'a>>,
 }
 
 impl<'a> Elements<'a> {
@@ -190,7 +191,7 @@ impl<'a> Elements<'a> {
                 self.rest = self.rest.slice(read..);
                 if let Some(json) = found {
                     let held = self.held.take();
-                    return Ok(Some(Element { json, _held: held }));
+                    return Ok(Some(Element { json, held }));
                 }
                 if self.held.is_none() {
                     self.held = self.client.large(self.splitter.waiting()).await;

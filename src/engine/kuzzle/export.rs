@@ -11,12 +11,12 @@ use futures::future::try_join_all;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
 
 use super::catalog::{self, Shards};
 use super::client::{Client, Elements};
 use super::fault;
-use super::hit::Hit;
+use super::hit::{Hit, into_line};
 use super::names;
 use super::split;
 use crate::engine::{EngineError, PartSummary};
@@ -104,9 +104,12 @@ struct Total {
 }
 
 /// Records that a slice gives, and what they add up to.
-struct Batch {
+#[derive(Default)]
+struct Batch<'a> {
     lines: Vec<u8>,
     fingerprint: Fingerprint,
+    /// The leave to hold a large document, until it is written.
+    held: Option<SemaphorePermit<'a>>,
 }
 
 /// Reads an index and writes its documents, one a line.
@@ -165,13 +168,15 @@ async fn read(
 
 /// Takes what the slices give, as it comes.
 async fn hand_on(
-    mut receiver: mpsc::Receiver<Batch>,
+    mut receiver: mpsc::Receiver<Batch<'_>>,
     mut sink: Option<&mut dyn RecordSink>,
 ) -> Result<Fingerprint, EngineError> {
     let mut fingerprint = Fingerprint::default();
     while let Some(batch) = receiver.recv().await {
         fingerprint.merge(&batch.fingerprint);
-        if let Some(sink) = &mut sink {
+        if let Some(sink) = &mut sink
+            && !batch.lines.is_empty()
+        {
             sink.write(Bytes::from(batch.lines)).await?;
         }
     }
@@ -184,10 +189,10 @@ struct Slice<'a> {
     of: u32,
     size: u64,
     lines: bool,
-    sender: mpsc::Sender<Batch>,
+    sender: mpsc::Sender<Batch<'a>>,
 }
 
-impl Slice<'_> {
+impl<'a> Slice<'a> {
     async fn read(self) -> Result<(), EngineError> {
         let client = self.place.client;
         let mut search = json!({"size": self.size, "sort": ["_doc"], "track_total_hits": true});
@@ -244,9 +249,9 @@ impl Slice<'_> {
         })
     }
 
-    async fn page(&self, mut answer: Elements<'_>) -> Result<(Page, u64), EngineError> {
+    async fn page(&self, mut answer: Elements<'a>) -> Result<(Page, u64), EngineError> {
         let client = self.place.client;
-        let mut batch = Batch::new();
+        let mut batch = Batch::default();
         let mut records = 0;
         while let Some(element) = answer.next().await? {
             let hit = Hit::parse(&element.json)
@@ -255,14 +260,16 @@ impl Slice<'_> {
                 return Err(no_source(self.place.index, &hit.id));
             }
             batch.fingerprint.add(&hit.canonical());
-            if self.lines {
+            records += 1;
+            if element.held.is_some() && self.lines {
+                self.hand_on(std::mem::take(&mut batch)).await;
+                batch.lines = into_line(element.json);
+                batch.held = element.held;
+            } else if self.lines {
                 hit.write_line(self.place.index, &mut batch.lines);
             }
-            records += 1;
             if batch.lines.len() >= PIECE {
-                // With the leave to hold a large document: it goes with the document.
-                self.hand_on(std::mem::replace(&mut batch, Batch::new()))
-                    .await;
+                self.hand_on(std::mem::take(&mut batch)).await;
             }
         }
         self.hand_on(batch).await;
@@ -278,18 +285,9 @@ impl Slice<'_> {
         Ok((page, records))
     }
 
-    async fn hand_on(&self, batch: Batch) {
+    async fn hand_on(&self, batch: Batch<'a>) {
         // The receiver is gone only after a failure, which is told elsewhere.
         let _ = self.sender.send(batch).await;
-    }
-}
-
-impl Batch {
-    fn new() -> Self {
-        Self {
-            lines: Vec::new(),
-            fingerprint: Fingerprint::default(),
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::canonical::{self, ContentDigest};
+use super::split::grow;
 
 /// A document, as a search, a multi-get or a line of a backup has it.
 #[derive(Debug, Deserialize)]
@@ -117,12 +118,25 @@ impl<'a> Hit<'a> {
 /// Newlines are only white space in JSON: within a string they are escaped.
 fn one_line(json: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
+    grow(out, json.len() + 2);
     out.extend_from_slice(json);
-    for byte in &mut out[start..] {
+    without_newlines(&mut out[start..]);
+}
+
+fn without_newlines(json: &mut [u8]) {
+    for byte in json {
         if matches!(*byte, b'\n' | b'\r') {
             *byte = b' ';
         }
     }
+}
+
+/// A document as the server wrote it, as a line of a backup: without a copy, for a large one.
+pub(super) fn into_line(mut json: Vec<u8>) -> Vec<u8> {
+    without_newlines(&mut json);
+    json.reserve_exact(1);
+    json.push(b'\n');
+    json
 }
 
 #[cfg(test)]

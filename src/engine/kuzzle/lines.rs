@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::split::MAX_ELEMENT;
+use super::split::{MAX_ELEMENT, grow};
 use crate::engine::EngineError;
 use crate::transfer::RecordSource;
 
@@ -40,6 +40,7 @@ impl<'a> Lines<'a> {
         if self.line.len() + taken.len() > MAX_LINE {
             return Err(bad("a line of it is longer than 101 MiB"));
         }
+        grow(&mut self.line, taken.len());
         self.line.extend_from_slice(&taken);
         if end.is_none() {
             return Ok(Some(Step::Waiting(self.line.len())));

@@ -15,6 +15,9 @@ mod catalog;
 mod client;
 mod export;
 mod fault;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::format_collect)]
+mod faults_test;
 mod hit;
 mod import;
 mod lines;

@@ -16,6 +16,9 @@ use crate::api::restore::ConflictPolicy;
 use crate::engine::{EngineError, ImportPlan};
 use crate::manifest::Part;
 
+/// The most bytes of a path: a server takes 4 KiB of the first line of a request.
+const MAX_PATH: usize = 3000;
+
 /// An index as it should be in the target.
 struct Wanted {
     definition: Definition,
@@ -231,17 +234,45 @@ pub(super) async fn drop_drill(
             problem: "only a drill's indices are deleted, and this is no drill".to_owned(),
         });
     }
-    for target in wanted(plan, structure)?.into_keys() {
-        if !target.starts_with(prefix) || target == prefix {
-            continue;
-        }
-        let deleted = client
-            .change(Method::DELETE, &names::escape(&target), None)
-            .await;
-        match deleted {
-            Ok(()) | Err(EngineError::NotFound { .. }) => {}
-            Err(error) => return Err(error),
-        }
+    let own = |target: &String| target.starts_with(prefix) && target != prefix;
+    let targets: Vec<String> = wanted(plan, structure)?.into_keys().filter(own).collect();
+    // A pod that ends has seconds for this, and one by one takes minutes.
+    for paths in paths(&targets) {
+        let path = format!("{paths}?ignore_unavailable=true");
+        client.change(Method::DELETE, &path, None).await?;
     }
     Ok(())
+}
+
+/// Names as lists for a path, each no longer than a server takes.
+fn paths(targets: &[String]) -> Vec<String> {
+    let mut paths: Vec<String> = Vec::new();
+    for name in targets.iter().map(|name| names::escape(name)) {
+        match paths.last_mut() {
+            Some(path) if path.len() + name.len() < MAX_PATH => {
+                path.push(',');
+                path.push_str(&name);
+            }
+            _ => paths.push(name),
+        }
+    }
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_names_fit_into_a_path() {
+        let names: Vec<String> = (0..300)
+            .map(|n| format!("lifeboat_drill_1_&i.c{n}"))
+            .collect();
+        let paths = paths(&names);
+        assert!(paths.len() < 5 && paths.iter().all(|path| path.len() <= MAX_PATH));
+        let listed: Vec<&str> = paths.iter().flat_map(|path| path.split(',')).collect();
+        let escaped: Vec<String> = names.iter().map(|name| names::escape(name)).collect();
+        assert_eq!(listed, escaped);
+        assert!(super::paths(&[]).is_empty());
+    }
 }

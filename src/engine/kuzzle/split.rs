@@ -74,6 +74,7 @@ impl Splitter {
                 if self.element.len() + read.len() > MAX_ELEMENT {
                     return Err("a document is larger than 100 MiB");
                 }
+                grow(&mut self.element, read.len());
                 self.element.extend_from_slice(read);
                 if self.at_array() && self.text_state == Text::Outside {
                     self.in_element = false;
@@ -179,6 +180,13 @@ impl Splitter {
                 at + 1
             }
         }
+    }
+}
+
+/// Makes room for more. Doubling would hold twice of what a large document needs.
+pub(super) fn grow(bytes: &mut Vec<u8>, more: usize) {
+    if bytes.capacity() - bytes.len() < more {
+        bytes.reserve_exact(more.max(bytes.len() / 4));
     }
 }
 
