@@ -2,7 +2,7 @@
 # Each system is a function `servers_NAME` and a word in `systems`. A real server of the bed needs
 # `take_bed` first; a stand-in needs nothing.
 # shellcheck shell=bash
-systems=(s3 influxdb kuzzle cnosdb)
+systems=(s3 clouds influxdb kuzzle cnosdb)
 
 # rust_tests NAME ...: runs tests/NAME.rs.
 rust_tests() {
@@ -38,6 +38,29 @@ servers_s3() {
     LIFEBOAT_TEST_S3_TLS_ENDPOINT=$LIFEBOAT_BED_S3_HTTPS LIFEBOAT_TEST_S3_TLS_CA=$LIFEBOAT_BED_S3_CA \
     rust_tests s3 s3_catalog
 }
+
+# The real azurite, and a stand-in for Google Cloud Storage.
+servers_clouds() {
+  local tools=$root/target/tools/azurite output port line
+  if [ ! -x "$tools/node_modules/.bin/azurite-blob" ]; then
+    npm install --silent --no-audit --no-fund --prefix "$tools" azurite@3.37.0
+  fi
+  rm -rf "$tools/data"
+  port=$(free_port)
+  exec {output}< <(exec "$tools/node_modules/.bin/azurite-blob" --disableTelemetry \
+    --location "$tools/data" --blobHost 127.0.0.1 --blobPort "$port")
+  at_exit end_process "$!"
+  while read -r -t 60 line <&"$output" && [[ $line != *"successfully listen"* ]]; do :; done
+  if [[ $line != *"successfully listen"* ]]; then
+    echo "azurite did not say that it listens" >&2
+    return 1
+  fi
+  standin gcs
+  LIFEBOAT_TEST_AZURE_ENDPOINT=http://127.0.0.1:$port/devstoreaccount1 \
+    LIFEBOAT_TEST_GCS_ENDPOINT=http://$address rust_tests clouds
+}
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 servers_influxdb() {
   take_bed

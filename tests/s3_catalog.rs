@@ -17,7 +17,7 @@ use lifeboat::manifest::{
     sha256_hex,
 };
 use lifeboat::schedule::slot_name;
-use lifeboat::storage::{Location, StorageCredentials, open};
+use lifeboat::storage::{Location, S3Keys, StorageCredentials, open};
 use lifeboat::transfer::catalog::{self, Committed, Voided};
 use lifeboat::transfer::{IndexReader, IndexWriter, TransferError, UploadBudget};
 
@@ -36,13 +36,13 @@ fn location() -> Option<Location> {
         }),
         ..StorageLocationSpec::default()
     };
-    let keys = StorageCredentials {
+    let keys = StorageCredentials::S3(S3Keys {
         access_key_id: var("ACCESS_KEY").expect("LIFEBOAT_TEST_S3_ACCESS_KEY"),
         secret_access_key: var("SECRET_KEY")
             .expect("LIFEBOAT_TEST_S3_SECRET_KEY")
             .into(),
         session_token: None,
-    };
+    });
     Some(open(&spec, Some(&keys), None, Path::new("/")).unwrap())
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"lifeboat.dev/e2e/standin/cnosdb"
+	"lifeboat.dev/e2e/standin/gcs"
 )
 
 // Server is a stand-in. It serves until the listener is closed.
@@ -21,6 +22,7 @@ type Server interface {
 // makers make an empty stand-in by the name of its system.
 var makers = map[string]func() Server{
 	"cnosdb": func() Server { return cnosdb.New() },
+	"gcs":    func() Server { return gcs.New() },
 }
 
 // New makes an empty stand-in for a system.

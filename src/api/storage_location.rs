@@ -43,6 +43,43 @@ pub struct S3Location {
     pub force_path_style: bool,
 }
 
+/// A bucket of Google Cloud Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GcsLocation {
+    /// Name of the bucket.
+    #[schemars(schema_with = "text::gcs_bucket")]
+    pub bucket: String,
+    /// Path below which everything lies. Empty: the bucket's root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(schema_with = "text::prefix")]
+    pub prefix: String,
+    /// URL of the server, where it is not Google's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::url")]
+    pub endpoint: Option<String>,
+}
+
+/// A container of Azure Blob Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AzureLocation {
+    /// Name of the storage account.
+    #[schemars(schema_with = "text::azure_account")]
+    pub account: String,
+    /// Name of the container.
+    #[schemars(schema_with = "text::azure_container")]
+    pub container: String,
+    /// Path below which everything lies. Empty: the container's root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(schema_with = "text::prefix")]
+    pub prefix: String,
+    /// URL of the account, where it is not `https://<account>.blob.core.windows.net`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::url")]
+    pub endpoint: Option<String>,
+}
+
 /// A directory of a PersistentVolume.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -91,10 +128,9 @@ pub struct LocalLocation {
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.gcs) && !has(self.azure)").message("gcs and azure are not built yet; use s3 or local"))]
 #[x_kube(validation = Rule::new("(has(self.s3) ? 1 : 0) + (has(self.gcs) ? 1 : 0) + (has(self.azure) ? 1 : 0) + (has(self.local) ? 1 : 0) == 1").message("a location takes exactly one of s3, gcs, azure or local"))]
 #[x_kube(validation = Rule::new("!has(self.encryption)").message("encryption is not built yet; remove it"))]
-#[x_kube(validation = Rule::new("!has(self.s3) || has(self.credentials)").message("s3 needs credentials.secretRef for now; workload identity is not built yet"))]
+#[x_kube(validation = Rule::new("has(self.local) || has(self.credentials)").message("s3, gcs and azure need credentials.secretRef for now; workload identity is not built yet"))]
 #[x_kube(validation = Rule::new("!has(self.local) || !has(self.credentials)").message("a local location takes no credentials; remove them"))]
 #[x_kube(validation = Rule::new("!has(self.local) || !has(self.caBundle)").message("a local location takes no caBundle; remove it"))]
 #[x_kube(validation = Rule::new("!has(self.takeOverFrom) || self.accessMode == 'ReadWrite'").message("takeOverFrom writes a claim, which a ReadOnly location never does; remove one of them"))]
@@ -102,16 +138,17 @@ pub struct StorageLocationSpec {
     /// An S3 bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3: Option<S3Location>,
-    /// Not built yet.
+    /// A bucket of Google Cloud Storage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gcs: Option<NotBuilt>,
-    /// Not built yet.
+    pub gcs: Option<GcsLocation>,
+    /// A container of Azure Blob Storage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub azure: Option<NotBuilt>,
+    pub azure: Option<AzureLocation>,
     /// A directory of a PersistentVolume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<LocalLocation>,
-    /// Secret with the keys `accessKeyId` and `secretAccessKey`, and where needed `sessionToken`.
+    /// Secret with the store's keys. S3: `accessKeyId`, `secretAccessKey`, and where needed
+    /// `sessionToken`. GCS: `serviceAccountKey`. Azure: `accountKey` or `sasToken`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
     /// Certificates to trust beside those of the system.

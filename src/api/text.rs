@@ -252,6 +252,42 @@ pub(super) fn bucket(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// The name of a GCS bucket.
+pub(super) fn gcs_bucket(_: &mut SchemaGenerator) -> Schema {
+    string(
+        3,
+        222,
+        &[(
+            "self.matches('^[a-z0-9][a-z0-9._-]*[a-z0-9]$') && !self.contains('..')",
+            "write the bucket's name: lower-case letters, digits, dashes, underscores and single dots, with a letter or digit at both ends",
+        )],
+    )
+}
+
+/// The name of an Azure storage account.
+pub(super) fn azure_account(_: &mut SchemaGenerator) -> Schema {
+    string(
+        3,
+        24,
+        &[(
+            "self.matches('^[a-z0-9]+$')",
+            "write the storage account's name: lower-case letters and digits",
+        )],
+    )
+}
+
+/// The name of an Azure container.
+pub(super) fn azure_container(_: &mut SchemaGenerator) -> Schema {
+    string(
+        3,
+        63,
+        &[(
+            "self.matches('^[a-z0-9]+(-[a-z0-9]+)*$')",
+            "write the container's name: lower-case letters, digits and single dashes, with a letter or digit at both ends",
+        )],
+    )
+}
+
 /// A region of an object store.
 pub(super) fn region(_: &mut SchemaGenerator) -> Schema {
     string(

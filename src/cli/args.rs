@@ -52,7 +52,8 @@ Examples:
   lifeboat list --bucket dr-exports --endpoint https://s3.example.com --path-style -o json
   lifeboat list --local /mnt/backups --schedule telemetry
 
-Keys are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from --credentials-dir.";
+Keys are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for Azure from AZURE_STORAGE_KEY, for
+Google from the file that GOOGLE_APPLICATION_CREDENTIALS names, or from --credentials-dir.";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -114,14 +115,28 @@ pub struct StoreArgs {
     #[arg(
         long,
         value_name = "NAME",
-        required_unless_present = "local",
-        conflicts_with = "local"
+        required_unless_present_any = ["local", "gcs_bucket", "azure_container"],
+        conflicts_with_all = ["local", "gcs_bucket", "azure_container"]
     )]
     pub bucket: Option<String>,
+    /// Name of the Google Cloud Storage bucket
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["local", "azure_container"])]
+    pub gcs_bucket: Option<String>,
+    /// Name of the Azure container
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "local",
+        requires = "azure_account"
+    )]
+    pub azure_container: Option<String>,
+    /// Name of the Azure storage account
+    #[arg(long, value_name = "NAME", requires = "azure_container")]
+    pub azure_account: Option<String>,
     /// Path in the bucket or directory below which everything lies
     #[arg(long, value_name = "PATH", default_value = "")]
     pub prefix: String,
-    /// URL of the S3 server, where it is not AWS
+    /// URL of the server, where it is not the cloud's own
     #[arg(long, value_name = "URL", conflicts_with = "local")]
     pub endpoint: Option<String>,
     /// Region of the bucket; else AWS_REGION, else us-east-1
@@ -133,7 +148,8 @@ pub struct StoreArgs {
     /// PEM file with certificates to trust beside those of the system
     #[arg(long, value_name = "FILE", conflicts_with = "local")]
     pub ca_file: Option<PathBuf>,
-    /// Directory with the files accessKeyId and secretAccessKey (a mounted Secret)
+    /// Directory with the files of the location's Secret: accessKeyId and secretAccessKey,
+    /// serviceAccountKey, or accountKey
     #[arg(long, value_name = "DIR", conflicts_with = "local")]
     pub credentials_dir: Option<PathBuf>,
     /// A directory in place of a bucket

@@ -165,7 +165,7 @@ pub async fn open(
         None => None,
         Some(credentials) => {
             let name = &credentials.secret_ref.name;
-            match read_credentials(context, namespace, name).await? {
+            match read_credentials(context, namespace, spec, name).await? {
                 Ok(credentials) => Some(credentials),
                 Err(fault) => return Ok(Err(fault)),
             }
@@ -191,6 +191,7 @@ pub async fn open(
 async fn read_credentials(
     context: &Context,
     namespace: &str,
+    spec: &StorageLocationSpec,
     name: &str,
 ) -> Result<Result<StorageCredentials, StoreFault>, Error> {
     let secrets: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
@@ -202,13 +203,13 @@ async fn read_credentials(
         return Ok(Err(StoreFault {
             reason: Reason::SecretNotFound,
             message: format!(
-                "the Secret {name} does not exist in this namespace; create it with the keys accessKeyId and secretAccessKey"
+                "the Secret {name} does not exist in this namespace; create it with the keys of the store, as the reference of StorageLocation names them"
             ),
             retryable: false,
         }));
     };
     Ok(
-        StorageCredentials::from_secret_data(name, &secret.data.unwrap_or_default())
+        StorageCredentials::from_secret_data(spec, name, &secret.data.unwrap_or_default())
             .map_err(StoreFault::from),
     )
 }

@@ -170,7 +170,7 @@ fn storage_of(order: &Order) -> &StorageLocationSpec {
 
 fn open_location(spec: &StorageLocationSpec, files: &PodFiles) -> Result<Location, JobError> {
     let credentials = there(&files.storage_credentials)
-        .map(StorageCredentials::from_dir)
+        .map(|dir| StorageCredentials::from_dir(spec, dir))
         .transpose()?;
     let ca = there(&files.storage_ca).map(read_ca).transpose()?;
     Ok(storage::open(

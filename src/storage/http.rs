@@ -1,4 +1,4 @@
-//! The HTTP client below an S3 location.
+//! The HTTP client below a location in a cloud or on a server.
 //!
 //! Made here and not by `object_store`, for five reasons: TLS works in an image without any system
 //! certificates, redirects are not followed (requests carry a signature), the body of an error is
@@ -25,7 +25,7 @@ use crate::api::conditions::Reason;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the store may be silent. Not a bound on a whole transfer: a file may take its time.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// S3's error bodies have some 500 bytes; nothing behind this is read.
+/// Error bodies have some 500 bytes; nothing behind this is read.
 const ERROR_BODY_LIMIT: usize = 16 * 1024;
 
 /// The store's clock, by the `Date` of its last answer.
@@ -56,7 +56,7 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// A client for `endpoint` (none: AWS). `ca_pem` is trusted beside the system's certificates,
+    /// A client for `endpoint` (none: the cloud's own). `ca_pem` is trusted beside the system's certificates,
     /// of which there need not be any.
     pub(super) fn new(
         endpoint: Option<&Url>,
@@ -113,8 +113,8 @@ impl HttpConnector for Connector {
     }
 }
 
-/// Stands in for the answer of something that is no S3 server: a login page, a proxy's own page.
-const NOT_S3: &str = "<Error><Code>NotS3</Code></Error>";
+/// Stands in for the answer of something that is no store: a login page, a proxy's own page.
+const NOT_A_STORE: &str = "<Error><Code>NotAStore</Code></Error>";
 
 fn is_web_page(response: &HttpResponse) -> bool {
     let kind = response.headers().get("content-type");
@@ -134,7 +134,7 @@ impl HttpService for Observed {
         let listing = request
             .uri()
             .query()
-            .is_some_and(|query| query.contains("list-type="));
+            .is_some_and(|query| query.contains("list-type=") || query.contains("comp=list"));
         let response = HttpService::call(&self.client, request).await?;
         if let Some(date) = response.headers().get("date").and_then(|d| d.to_str().ok()) {
             self.clock.saw(date);
@@ -143,7 +143,10 @@ impl HttpService for Observed {
         if listing && status.is_success() && is_web_page(&response) {
             let (mut parts, _) = response.into_parts();
             parts.status = reqwest::StatusCode::BAD_REQUEST;
-            return Ok(HttpResponse::from_parts(parts, NOT_S3.to_owned().into()));
+            return Ok(HttpResponse::from_parts(
+                parts,
+                NOT_A_STORE.to_owned().into(),
+            ));
         }
         if !(status.is_client_error() || status.is_server_error()) {
             return Ok(response);

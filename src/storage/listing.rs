@@ -37,10 +37,15 @@ impl Location {
         };
         let location = self.clone();
         let what = format!("listing {dir}");
+        let after = after.unwrap_or_default().to_owned();
         Ok(found
             .filter_map(move |item| {
                 let entry = match item {
-                    Ok(meta) => location.entry(&meta).map(Ok),
+                    // Not every server starts where it was asked to.
+                    Ok(meta) => location
+                        .entry(&meta)
+                        .filter(|entry| entry.key > after)
+                        .map(Ok),
                     Err(error) => Some(Err(location.explain(&error, &what))),
                 };
                 std::future::ready(entry)

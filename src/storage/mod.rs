@@ -20,7 +20,7 @@ mod validate;
 mod volume;
 
 pub use claims::{Claim, Claimant, Claimed, Verdict, ensure_claim, evaluate};
-pub use credentials::StorageCredentials;
+pub use credentials::{AzureKey, S3Keys, StorageCredentials};
 pub use error::StorageError;
 pub use key::{ROOT, check_key};
 pub use listing::Entry;

@@ -243,11 +243,11 @@ async fn a_volume_that_forbids_says_so() {
 
 #[test]
 fn specs_that_slipped_past_the_api_server() {
-    let keys = StorageCredentials {
+    let keys = StorageCredentials::S3(S3Keys {
         access_key_id: "id".to_owned(),
         secret_access_key: "secret".into(),
         session_token: None,
-    };
+    });
     let good = S3Location {
         bucket: "dr-exports".to_owned(),
         endpoint: Some("http://127.0.0.1:9000".to_owned()),

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use lifeboat::api::common::{Codec, Compression};
 use lifeboat::api::storage_location::{AccessMode, S3Location, StorageLocationSpec};
 use lifeboat::manifest::PartFile;
-use lifeboat::storage::{Claimant, Location, StorageCredentials, StorageError, open, validate};
+use lifeboat::storage::{
+    Claimant, Location, S3Keys, StorageCredentials, StorageError, open, validate,
+};
 use lifeboat::transfer::{
     PartFormat, PartReader, PartWriter, RecordSource, Throttle, TransferError, UploadBudget,
 };
@@ -56,11 +58,11 @@ impl Setup {
             access_mode: self.mode,
             ..StorageLocationSpec::default()
         };
-        let keys = StorageCredentials {
+        let keys = StorageCredentials::S3(S3Keys {
             access_key_id: self.access_key.clone(),
             secret_access_key: self.secret_key.clone().into(),
             session_token: None,
-        };
+        });
         open(&spec, Some(&keys), self.ca.as_deref(), Path::new("/"))
     }
 

@@ -62,7 +62,7 @@ fn transport_meaning(transport: Transport) -> (Reason, bool, &'static str) {
         Transport::Name => (
             Reason::Unreachable,
             true,
-            "the endpoint's name can't be resolved; check spec.s3.endpoint and the cluster's DNS",
+            "the endpoint's name can't be resolved; check the endpoint in the spec and the cluster's DNS",
         ),
         Transport::Tls => (
             Reason::TlsFailed,
@@ -72,7 +72,7 @@ fn transport_meaning(transport: Transport) -> (Reason, bool, &'static str) {
         Transport::Connect => (
             Reason::Unreachable,
             true,
-            "the endpoint can't be reached; check spec.s3.endpoint, network policies and that the store runs",
+            "the endpoint can't be reached; check the endpoint in the spec, network policies and that the store runs",
         ),
         Transport::Timeout => (
             Reason::Unreachable,
@@ -92,6 +92,12 @@ fn code_meaning(code: &str) -> Option<(Reason, bool, &'static str)> {
         "InvalidAccessKeyId" | "InvalidAccessKey" | "UnrecognizedClientException" => {
             (Reason::InvalidAccessKey, false, ACCESS_KEY)
         }
+        // Azure says so of an unknown account, a wrong key and a clock that is off alike.
+        "AuthenticationFailed" | "InvalidAuthenticationInfo" => (
+            Reason::InvalidSecretKey,
+            false,
+            "the store refuses the login; put the right accountKey or a sasToken that is still valid into the Secret, and check this machine's clock",
+        ),
         "SignatureDoesNotMatch" => (
             Reason::InvalidSecretKey,
             false,
@@ -102,23 +108,27 @@ fn code_meaning(code: &str) -> Option<(Reason, bool, &'static str)> {
             false,
             "the session token is not valid any more; put a new sessionToken into the Secret",
         ),
-        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => {
-            (Reason::AccessDenied, false, DENIED)
-        }
-        "NotS3" => (
+        "AccessDenied"
+        | "AllAccessDisabled"
+        | "AccountProblem"
+        | "AccountIsDisabled"
+        | "AuthorizationFailure"
+        | "AuthorizationPermissionMismatch"
+        | "InsufficientAccountPermissions" => (Reason::AccessDenied, false, DENIED),
+        "NotAStore" => (
             Reason::InvalidSpec,
             false,
-            "the endpoint answers with a web page and is no S3 server; correct spec.s3.endpoint",
+            "the endpoint answers with a web page and is no object store; correct the endpoint in the spec",
         ),
-        "NoSuchBucket" => (
+        "NoSuchBucket" | "ContainerNotFound" => (
             Reason::BucketNotFound,
             false,
-            "there is no such bucket; make it, or correct spec.s3.bucket",
+            "there is no such bucket or container; make it, or correct its name in the spec",
         ),
-        "InvalidBucketName" => (
+        "InvalidBucketName" | "InvalidResourceName" => (
             Reason::BucketNotFound,
             false,
-            "the store takes no bucket of this name; correct spec.s3.bucket",
+            "the store takes no bucket or container of this name; correct it in the spec",
         ),
         "PermanentRedirect"
         | "TemporaryRedirect"
@@ -143,7 +153,7 @@ fn code_meaning(code: &str) -> Option<(Reason, bool, &'static str)> {
             true,
             "the store is full; give it room or keep fewer backups",
         ),
-        "ObjectLocked" => LOCKED,
+        "ObjectLocked" | "BlobImmutableDueToPolicy" | "RetentionPolicyNotMet" => LOCKED,
         "InvalidObjectState" => (
             Reason::AccessDenied,
             false,
@@ -151,6 +161,8 @@ fn code_meaning(code: &str) -> Option<(Reason, bool, &'static str)> {
         ),
         "SlowDown"
         | "ServiceUnavailable"
+        | "ServerBusy"
+        | "OperationTimedOut"
         | "InternalError"
         | "RequestTimeout"
         | "OperationAborted"
@@ -169,7 +181,7 @@ fn status_meaning(status: u16) -> Option<(Reason, bool, &'static str)> {
         300..=399 => (
             Reason::InvalidSpec,
             false,
-            "the endpoint redirects elsewhere, which is not followed; correct spec.s3.endpoint and spec.s3.region",
+            "the endpoint redirects elsewhere, which is not followed; correct the endpoint in the spec, and for S3 the region",
         ),
         401 => (Reason::InvalidAccessKey, false, ACCESS_KEY),
         403 => (Reason::AccessDenied, false, DENIED),

@@ -1,7 +1,7 @@
 //! From an error of `object_store` to a reason and a sentence.
 //!
 //! `object_store` keeps the status and the body of a refusal only in the text of a private error
-//! type, so S3's code is read out of that text. The text itself never leaves this module: it can
+//! type, so the store's code is read out of that text. The text itself never leaves this module: it can
 //! hold what the server was sent.
 
 use object_store::client::{HttpError, HttpErrorKind};
@@ -20,7 +20,7 @@ const DEPTH_LIMIT: usize = 16;
 pub(super) struct Fault {
     /// HTTP status, where there was an answer.
     pub(super) status: Option<u16>,
-    /// S3's code, for example `SignatureDoesNotMatch`.
+    /// The store's code, for example `SignatureDoesNotMatch`.
     pub(super) code: Option<String>,
     /// The object is held by object lock.
     pub(super) locked: bool,
@@ -104,7 +104,11 @@ impl Fault {
 
     /// True where the object is not there, though its bucket is.
     pub(super) fn is_missing(&self) -> bool {
-        self.variant == Variant::NotFound && self.code.as_deref() != Some("NoSuchBucket")
+        self.variant == Variant::NotFound
+            && !matches!(
+                self.code.as_deref(),
+                Some("NoSuchBucket" | "ContainerNotFound")
+            )
     }
 
     /// True where a create-only put found an object, or another writer at work.
@@ -166,7 +170,7 @@ fn status(text: &str) -> Option<u16> {
     rest.get(..3)?.parse().ok()
 }
 
-/// The first `<Code>` of an S3 error body, if it looks like one.
+/// The first `<Code>` of an error body, if it looks like one.
 fn code(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("<Code>")?;
     let (code, _) = rest.split_once("</Code>")?;

@@ -27,6 +27,37 @@ fn broken(kind: HttpErrorKind, text: &str) -> object_store::Error {
 #[allow(clippy::too_many_lines)] // One table.
 fn recorded_refusals() {
     for (status, body, reason, retryable) in [
+        // Azure
+        (
+            "403 Server failed to authenticate the request.",
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>AuthenticationFailed</Code><Message>Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.</Message><AuthenticationErrorDetail>The MAC signature AKIDSECRETISH is not the same</AuthenticationErrorDetail></Error>",
+            Reason::InvalidSecretKey,
+            false,
+        ),
+        (
+            "404 The specified container does not exist.",
+            "<Error><Code>ContainerNotFound</Code><Message>The specified container does not exist.</Message></Error>",
+            Reason::BucketNotFound,
+            false,
+        ),
+        (
+            "403 Forbidden",
+            "<Error><Code>AuthorizationPermissionMismatch</Code></Error>",
+            Reason::AccessDenied,
+            false,
+        ),
+        (
+            "503 Server Busy",
+            "<Error><Code>ServerBusy</Code></Error>",
+            Reason::StoreError,
+            true,
+        ),
+        (
+            "409 Conflict",
+            "<Error><Code>BlobImmutableDueToPolicy</Code></Error>",
+            Reason::Locked,
+            false,
+        ),
         // AWS
         (
             "403 Forbidden",
