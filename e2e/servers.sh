@@ -101,3 +101,17 @@ servers_cnosdb() {
   standin cnosdb
   LIFEBOAT_TEST_CNOSDB_A=http://$a LIFEBOAT_TEST_CNOSDB_B=http://$address rust_tests cnosdb
 }
+
+servers_rethinkdb() {
+  local tools=$root/target/tools/rethinkdb a b
+  if [ ! -x "$tools/bin/rethinkdb-restore" ]; then
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet rethinkdb==2.4.10.post1
+  fi
+  standin rethinkdb
+  a=$address
+  standin rethinkdb
+  b=$address
+  LIFEBOAT_TEST_RETHINKDB_A=$a LIFEBOAT_TEST_RETHINKDB_B=$b \
+    LIFEBOAT_TEST_RETHINKDB_TOOLS=$tools/bin rust_tests rethinkdb
+}

@@ -12,6 +12,7 @@ import (
 
 	"lifeboat.dev/e2e/standin/cnosdb"
 	"lifeboat.dev/e2e/standin/gcs"
+	"lifeboat.dev/e2e/standin/rethinkdb"
 )
 
 // Server is a stand-in. It serves until the listener is closed.
@@ -21,8 +22,9 @@ type Server interface {
 
 // makers make an empty stand-in by the name of its system.
 var makers = map[string]func() Server{
-	"cnosdb": func() Server { return cnosdb.New() },
-	"gcs":    func() Server { return gcs.New() },
+	"cnosdb":    func() Server { return cnosdb.New() },
+	"gcs":       func() Server { return gcs.New() },
+	"rethinkdb": func() Server { return rethinkdb.New("s1", "s2", "s3") },
 }
 
 // New makes an empty stand-in for a system.

@@ -167,6 +167,60 @@ pub(super) fn patterns(_: &mut SchemaGenerator) -> Schema {
     set(32, &string(1, 256, &[NO_CONTROL]))
 }
 
+/// Where the driver port of a RethinkDB is.
+pub(super) fn rethinkdb_url(_: &mut SchemaGenerator) -> Schema {
+    string(
+        8,
+        512,
+        &[
+            (
+                "self.matches('^rethinkdbs?://')",
+                "begin the url with rethinkdb:// or, with TLS, rethinkdbs://",
+            ),
+            (
+                "!self.contains('@')",
+                "take user and password out of the url and put them into credentials",
+            ),
+            (
+                concat!(
+                    "!self.matches('^rethinkdbs?://[^@]*$') || ",
+                    r"self.matches('^rethinkdbs?://([a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?[.]?|\[[0-9a-f:]+\]):[0-9]{1,5}/?$')",
+                ),
+                "write the url as scheme, host in lower case and port, such as rethinkdb://rethinkdb:28015",
+            ),
+            (
+                concat!(
+                    "!self.matches('^rethinkdbs?://([^/:]*[.])?([0-9]+|0[xX][0-9A-Fa-f]*)[.]?(:|/|$)') || ",
+                    "self.matches('^rethinkdbs?://(0|[1-9][0-9]{0,2})([.](0|[1-9][0-9]{0,2})){3}(:|/|$)')",
+                ),
+                "write an IPv4 address as four decimal numbers, such as 10.0.0.7",
+            ),
+            (
+                concat!(
+                    r"!self.matches('(?i)^rethinkdbs?://(169[.]254[.]|\[fe[89ab]|\[fd00:ec2:|\[[0-9a-f:]*:ffff:|",
+                    r"100[.]100[.]100[.]200(:|/|$)|metadata([.]google[.]internal)?[.]?(:|/|$))')",
+                ),
+                "the url names a link-local address or a cloud's metadata service; write the address of the server itself",
+            ),
+        ],
+    )
+}
+
+/// A database or a table: what RethinkDB takes as a name.
+pub(super) fn rethinkdb_name(_: &mut SchemaGenerator) -> Schema {
+    string(1, 255, &RETHINKDB_NAME)
+}
+
+const RETHINKDB_NAME: [Rule; 1] = [(
+    "self.matches('^[A-Za-z0-9_-]+$')",
+    "write the name as RethinkDB takes it: letters, digits, underscores and dashes",
+)];
+
+/// Names of tables.
+pub(super) fn rethinkdb_tables(_: &mut SchemaGenerator) -> Schema {
+    set(256, &string(1, 255, &RETHINKDB_NAME))
+}
+
 fn set(max: u32, items: &Schema) -> Schema {
     json_schema!({
         "type": "array",

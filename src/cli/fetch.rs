@@ -1,5 +1,8 @@
 //! `lifeboat fetch`: a backup as files that the vendor's own tool reads.
 
+mod rethinkdb;
+mod tar;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -100,6 +103,13 @@ fn prepare(to: &Path) -> Result<(), CliError> {
     }
 }
 
+/// What was written for one backup.
+struct Fetched {
+    files: u64,
+    /// Plain bytes.
+    bytes: u64,
+}
+
 struct Fetch {
     location: Location,
     to: PathBuf,
@@ -115,6 +125,13 @@ impl Fetch {
             && let Some(layout) = vendor_layout(&manifest.source.engine)
         {
             return self.laid_out(layout, manifest).await;
+        }
+        // An archive of one file, which its engine's module packs.
+        if self.format == Format::Vendor && manifest.source.engine == "rethinkdb" {
+            let packed = rethinkdb::archive(&self.location, manifest, &self.to).await?;
+            self.files += packed.files;
+            self.bytes += packed.bytes;
+            return Ok(());
         }
         let mut index = IndexReader::open(self.location.clone(), manifest)?;
         let mut part_number = 0;

@@ -11,6 +11,7 @@ mod http;
 mod influxdb;
 mod kuzzle;
 mod number;
+mod rethinkdb;
 mod types;
 mod window;
 
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 pub use error::EngineError;
+pub use rethinkdb::archive as rethinkdb_archive;
 pub use types::{
     ChainPlan, ChainState, ContainsReport, ExportPlan, ExportRequest, ImportPlan, ImportReport,
     PartPlan, PartSummary, ServerInfo, TargetState,
@@ -60,6 +62,13 @@ pub trait Engine: Send + Sync {
     /// Looks at a finished export once more: a source that was dropped, renamed or restarted while
     /// it was read is an error.
     async fn finish_export(&self, plan: &ExportPlan) -> Result<(), EngineError>;
+
+    /// Whether `part` of a backup is to be restored: a spec may name some of them. What is not wanted
+    /// is neither made nor imported nor checked.
+    fn wants(&self, part: &Part) -> bool {
+        let _ = part;
+        true
+    }
 
     /// Says what of `part` the target already holds. Changes nothing.
     async fn target_state(&self, part: &Part) -> Result<TargetState, EngineError>;
@@ -117,6 +126,9 @@ pub fn connect_source(spec: &SourceSpec, access: &Access) -> Result<Box<dyn Engi
     if let Some(spec) = &spec.cnosdb {
         return Ok(Box::new(cnosdb::CnosDb::source(spec, access)?));
     }
+    if let Some(spec) = &spec.rethinkdb {
+        return Ok(Box::new(rethinkdb::RethinkDb::source(spec, access)?));
+    }
     Err(not_built("source"))
 }
 
@@ -134,6 +146,9 @@ pub fn connect_target(
     }
     if let Some(spec) = &spec.cnosdb {
         return Ok(Box::new(cnosdb::CnosDb::target(spec, access, plan)?));
+    }
+    if let Some(spec) = &spec.rethinkdb {
+        return Ok(Box::new(rethinkdb::RethinkDb::target(spec, access, plan)?));
     }
     Err(not_built("target"))
 }

@@ -5,6 +5,7 @@ mod cnosdb;
 mod incremental;
 mod influxdb;
 mod kuzzle;
+mod rethinkdb;
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -14,6 +15,7 @@ pub use cnosdb::{CnosDbDatabase, CnosDbMethod, CnosDbSource, CnosDbTarget, CnosD
 pub use incremental::Incremental;
 pub use influxdb::{InfluxDbDatabase, InfluxDbMethod, InfluxDbSource, InfluxDbTarget};
 pub use kuzzle::{Elasticsearch, KuzzleSource, KuzzleTarget};
+pub use rethinkdb::{RethinkDbDatabase, RethinkDbDurability, RethinkDbSource, RethinkDbTarget};
 
 use super::common::{Credentials, Tls};
 
@@ -42,7 +44,6 @@ pub trait TargetEngineSpec: EngineSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.emqx)").message("the engine emqx is not built yet; name another"))]
-#[x_kube(validation = Rule::new("!has(self.rethinkdb)").message("the engine rethinkdb is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
 #[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("source takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
 pub struct SourceSpec {
@@ -58,9 +59,9 @@ pub struct SourceSpec {
     /// CnosDB 2.3 and later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnosdb: Option<CnosDbSource>,
-    /// Not built yet.
+    /// RethinkDB 2.4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rethinkdb: Option<NotBuilt>,
+    pub rethinkdb: Option<RethinkDbSource>,
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<NotBuilt>,
@@ -70,7 +71,6 @@ pub struct SourceSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.emqx)").message("the engine emqx is not built yet; name another"))]
-#[x_kube(validation = Rule::new("!has(self.rethinkdb)").message("the engine rethinkdb is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
 #[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("target takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
 pub struct TargetSpec {
@@ -86,9 +86,9 @@ pub struct TargetSpec {
     /// CnosDB 2.3 and later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnosdb: Option<CnosDbTarget>,
-    /// Not built yet.
+    /// RethinkDB 2.4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rethinkdb: Option<NotBuilt>,
+    pub rethinkdb: Option<RethinkDbTarget>,
     /// Not built yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<NotBuilt>,
@@ -97,10 +97,11 @@ pub struct TargetSpec {
 impl SourceSpec {
     /// The engine that is named; none where it is not built.
     pub fn named(&self) -> Option<&dyn EngineSpec> {
-        let all: [Option<&dyn EngineSpec>; 3] = [
+        let all: [Option<&dyn EngineSpec>; 4] = [
             self.influxdb.as_ref().map(|spec| spec as _),
             self.cnosdb.as_ref().map(|spec| spec as _),
             self.kuzzle.as_ref().map(|spec| spec as _),
+            self.rethinkdb.as_ref().map(|spec| spec as _),
         ];
         all.into_iter().flatten().next()
     }
@@ -109,10 +110,11 @@ impl SourceSpec {
 impl TargetSpec {
     /// The engine that is named; none where it is not built.
     pub fn named(&self) -> Option<&dyn TargetEngineSpec> {
-        let all: [Option<&dyn TargetEngineSpec>; 3] = [
+        let all: [Option<&dyn TargetEngineSpec>; 4] = [
             self.influxdb.as_ref().map(|spec| spec as _),
             self.cnosdb.as_ref().map(|spec| spec as _),
             self.kuzzle.as_ref().map(|spec| spec as _),
+            self.rethinkdb.as_ref().map(|spec| spec as _),
         ];
         all.into_iter().flatten().next()
     }

@@ -13,6 +13,7 @@ use url::{Host, Url};
 
 use super::{Access, EngineError};
 pub(super) use fault::{transport, word};
+pub(super) use net::is_link_local;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest silence within an answer: a server may plan a large query for minutes.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Whether an address is link-local: 169.254.0.0/16 or fe80::/10, also when it is written as IPv6.
-pub(super) fn is_link_local(address: IpAddr) -> bool {
+pub(in crate::engine) fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => {

@@ -154,7 +154,7 @@ impl Import {
         let mut number = 0;
         while let Some(part) = self.run.clock.within(index.next()).await? {
             number += 1;
-            if part.files.is_empty() {
+            if part.files.is_empty() || !self.engine.wants(&part) {
                 continue;
             }
             applied.touched.store(true, Ordering::Relaxed);

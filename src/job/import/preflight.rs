@@ -110,7 +110,7 @@ impl Import {
         let mut structure = Vec::new();
         let mut index = self.index(manifest)?;
         while let Some(part) = self.run.clock.within(index.next()).await? {
-            if part.files.is_empty() {
+            if part.files.is_empty() && self.engine.wants(&part) {
                 structure.push(part);
             }
         }
@@ -140,6 +140,9 @@ impl Import {
     ) -> Result<Option<String>, JobError> {
         let mut index = self.index(&backup.manifest)?;
         while let Some(part) = self.run.clock.within(index.next()).await? {
+            if !self.engine.wants(&part) {
+                continue;
+            }
             let (job, clock) = (Arc::clone(self), pool.clock().clone());
             let look = async move { clock.within(job.engine.target_state(&part)).await };
             if let Some(TargetState::Holds(what)) = pool.spawn(look).await? {

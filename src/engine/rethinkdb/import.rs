@@ -1,0 +1,232 @@
+//! Writes the rows of a table.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use super::client::Client;
+use super::connection::Connection;
+use super::lines::{Batch, Lines};
+use super::names::TableName;
+use super::{fault, term};
+use crate::engine::{EngineError, ImportReport};
+use crate::transfer::RecordSource;
+
+/// Bytes of a batch; a larger row goes alone.
+const BATCH: usize = 256 * 1024;
+/// Rows of a batch.
+const ROWS: u64 = 500;
+/// Batches of one table that are under way, each on a connection of its own.
+const IN_FLIGHT: usize = 3;
+/// KiB of all tables together that are under way.
+pub(super) const IN_FLIGHT_KIB: u32 = 4096;
+/// Attempts of one write.
+const ATTEMPTS: u32 = 6;
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// Refusals that are told in the server's words.
+const EXAMPLES: usize = 5;
+
+/// Where rows go.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    /// The server.
+    pub(super) client: &'a Client,
+    /// Bounds what all tables together have under way, in KiB.
+    pub(super) permits: &'a Semaphore,
+    /// The table.
+    pub(super) table: &'a TableName,
+    /// Whether each write waits for the disk.
+    pub(super) hard: bool,
+}
+
+/// What the server says of a write.
+#[derive(Debug, Default, Deserialize)]
+struct Counts {
+    #[serde(default)]
+    inserted: u64,
+    #[serde(default)]
+    replaced: u64,
+    #[serde(default)]
+    unchanged: u64,
+    #[serde(default)]
+    skipped: u64,
+    #[serde(default)]
+    errors: u64,
+    #[serde(default)]
+    first_error: String,
+}
+
+/// What became of a batch, and the connection if it can be used again.
+type Done = (Result<ImportReport, EngineError>, Option<Connection>);
+
+/// Writes all rows of a table.
+pub(super) async fn import(
+    target: Target<'_>,
+    records: &mut dyn RecordSource,
+) -> Result<ImportReport, EngineError> {
+    let mut report = ImportReport::default();
+    let (mut lines, mut batch) = (Lines::default(), Batch::default());
+    let mut under_way = FuturesUnordered::new();
+    let mut idle: Vec<Connection> = Vec::new();
+    while let Some(piece) = records.next().await? {
+        let mut full = Vec::new();
+        lines.push(&piece, |row| {
+            if batch.rows > 0 && batch.terms.len() + row.len() > BATCH {
+                full.push(std::mem::take(&mut batch));
+            }
+            batch.add(row);
+            if batch.rows >= ROWS {
+                full.push(std::mem::take(&mut batch));
+            }
+            Ok(())
+        })?;
+        for batch in full {
+            while under_way.len() >= IN_FLIGHT {
+                settle(under_way.next().await, &mut report, &mut idle)?;
+            }
+            under_way.push(write(target, batch, idle.pop()));
+        }
+    }
+    lines.finish()?;
+    if batch.rows > 0 {
+        under_way.push(write(target, batch, idle.pop()));
+    }
+    while !under_way.is_empty() {
+        settle(under_way.next().await, &mut report, &mut idle)?;
+    }
+    if report.written > 0 && !target.hard {
+        sync(target, idle.pop()).await?;
+    }
+    Ok(report)
+}
+
+fn settle(
+    done: Option<Done>,
+    total: &mut ImportReport,
+    idle: &mut Vec<Connection>,
+) -> Result<(), EngineError> {
+    let Some((result, connection)) = done else {
+        return Ok(());
+    };
+    let one = result?;
+    total.written += one.written;
+    total.refused += one.refused;
+    for example in one.examples {
+        if total.examples.len() < EXAMPLES && !total.examples.contains(&example) {
+            total.examples.push(example);
+        }
+    }
+    idle.extend(connection);
+    Ok(())
+}
+
+async fn write(target: Target<'_>, batch: Batch, connection: Option<Connection>) -> Done {
+    let size = u32::try_from(batch.terms.len() / 1024 + 1).unwrap_or(u32::MAX);
+    let _permit = target.permits.acquire_many(size.min(IN_FLIGHT_KIB)).await;
+    let name = target.table;
+    let table = term::table(&name.database, &name.table);
+    let query = term::insert(&table, &batch.terms, target.hard);
+    let rows = batch.rows;
+    drop(batch);
+    let mut connection = connection;
+    let mut wait = FIRST_WAIT;
+    for attempt in 1.. {
+        match attempt_write(target, &query, rows, &mut connection).await {
+            Err(error) if error.retryable() && attempt < ATTEMPTS => {
+                // Same key, same row: what was written is written again.
+                tracing::warn!(attempt, %error, "a write failed and is tried again");
+                connection = None;
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            result => return (result, connection),
+        }
+    }
+    (Ok(ImportReport::default()), connection)
+}
+
+async fn attempt_write(
+    target: Target<'_>,
+    query: &str,
+    rows: u64,
+    connection: &mut Option<Connection>,
+) -> Result<ImportReport, EngineError> {
+    let mut open = match connection.take() {
+        Some(open) => open,
+        None => target.client.connect().await?,
+    };
+    let counts: Counts = target.client.atom(&mut open, query).await?;
+    *connection = Some(open);
+    report(target.client.server(), rows, &counts)
+}
+
+fn report(server: &str, rows: u64, counts: &Counts) -> Result<ImportReport, EngineError> {
+    let sum = |numbers: &[u64]| numbers.iter().fold(0u64, |a, b| a.saturating_add(*b));
+    let written = sum(&[counts.inserted, counts.replaced, counts.unchanged]);
+    let refused = sum(&[counts.errors, counts.skipped]);
+    if sum(&[written, refused]) != rows {
+        return Err(fault::garbled(
+            server,
+            &format!("of {rows} rows it counts {written} as written and {refused} as refused"),
+        ));
+    }
+    // A table that can't be written for now refuses rows one by one.
+    if counts.errors > 0 && fault::is_passing(&counts.first_error) {
+        return Err(EngineError::Server {
+            server: server.to_owned(),
+            problem: fault::word(&counts.first_error),
+            retryable: true,
+        });
+    }
+    Ok(ImportReport {
+        written,
+        refused,
+        expired: 0,
+        examples: (refused > 0)
+            .then(|| fault::word(&counts.first_error))
+            .into_iter()
+            .collect(),
+    })
+}
+
+/// What was acknowledged from memory is brought to disk, so that complete means durable.
+async fn sync(target: Target<'_>, connection: Option<Connection>) -> Result<(), EngineError> {
+    let mut connection = match connection {
+        Some(open) => open,
+        None => target.client.connect().await?,
+    };
+    let name = target.table;
+    let term = term::sync(&term::table(&name.database, &name.table));
+    connection.atom(&term).await.map(drop)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_counts() {
+        let read = |text: &str| report("h:1", 5, &serde_json::from_str(text).unwrap());
+        let fine =
+            read(r#"{"inserted":2,"replaced":2,"unchanged":1,"errors":0,"skipped":0,"deleted":0}"#);
+        assert_eq!(fine.unwrap().written, 5);
+        let some = read(r#"{"inserted":3,"errors":2,"first_error":"too deep"}"#).unwrap();
+        assert_eq!((some.written, some.refused), (3, 2));
+        assert_eq!(some.examples, ["too deep"]);
+        for (text, retryable) in [
+            (r#"{"inserted":4}"#, false),
+            (r#"{"inserted":18446744073709551615,"errors":1}"#, false),
+            (
+                r#"{"errors":5,"first_error":"Cannot perform write: primary replica for shard not available"}"#,
+                true,
+            ),
+        ] {
+            let error = read(text).unwrap_err();
+            assert_eq!(error.retryable(), retryable, "{error}");
+        }
+    }
+}

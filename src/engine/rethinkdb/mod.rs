@@ -1,0 +1,229 @@
+//! RethinkDB 2.4, method `native`: the driver's protocol (port 28015), spoken by a client of our own.
+//!
+//! A part is one table. A record is one row: one line of JSON, as the server says it in its raw
+//! formats, so that times, binaries and numbers are never turned. Writing a row again changes
+//! nothing: it goes over the one of the same primary key.
+//!
+//! - The protocol: [`connection`], [`scram`], [`answer`], [`term`].
+//! - The canonical form of a row, which fingerprints are made of: [`json`].
+//! - Reading goes on behind the last key after a lost connection: [`scan`].
+
+mod address;
+mod answer;
+pub mod archive;
+mod catalog;
+mod client;
+mod connection;
+mod export;
+mod fault;
+mod import;
+mod json;
+mod lines;
+mod login;
+mod names;
+mod prepare;
+mod scan;
+mod scram;
+mod select;
+mod structure;
+mod term;
+mod verify;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+use super::{
+    Access, ContainsReport, Engine, EngineError, ExportPlan, ExportRequest, ImportPlan,
+    ImportReport, PartPlan, PartSummary, ServerInfo, TargetState,
+};
+use crate::api::engines::{
+    RethinkDbDatabase, RethinkDbDurability, RethinkDbSource, RethinkDbTarget,
+};
+use crate::api::restore::Verify;
+use crate::manifest::{Fingerprint, Part};
+use crate::transfer::{RecordSink, RecordSource};
+use client::Client;
+use names::TableName;
+use prepare::Options;
+
+/// A RethinkDB cluster, as source or as target.
+pub(super) struct RethinkDb {
+    client: Client,
+    /// What is exported.
+    choice: Vec<RethinkDbDatabase>,
+    plan: ImportPlan,
+    options: Options,
+    hard: bool,
+    permits: Semaphore,
+}
+
+impl RethinkDb {
+    /// As a source.
+    pub(super) fn source(spec: &RethinkDbSource, access: &Access) -> Result<Self, EngineError> {
+        Ok(Self {
+            choice: spec.databases.clone(),
+            ..Self::new(&spec.url, access, ImportPlan::default())?
+        })
+    }
+
+    /// As a target.
+    pub(super) fn target(
+        spec: &RethinkDbTarget,
+        access: &Access,
+        plan: &ImportPlan,
+    ) -> Result<Self, EngineError> {
+        Ok(Self {
+            options: Options {
+                choice: spec.databases.clone(),
+                no_indexes: spec.no_secondary_indexes,
+                layout: spec.shards_and_replicas,
+            },
+            hard: spec.durability == Some(RethinkDbDurability::Hard),
+            ..Self::new(&spec.url, access, plan.clone())?
+        })
+    }
+
+    fn new(url: &str, access: &Access, plan: ImportPlan) -> Result<Self, EngineError> {
+        Ok(Self {
+            client: Client::new(url, access)?,
+            choice: Vec::new(),
+            plan,
+            options: Options::default(),
+            hard: false,
+            permits: Semaphore::new(import::IN_FLIGHT_KIB as usize),
+        })
+    }
+
+    /// Where the rows of a part go or are, and the primary key there.
+    fn place<'a>(&self, part: &'a Part) -> Result<(TableName, &'a str), EngineError> {
+        if part.kind != structure::KIND_ROWS {
+            return Err(EngineError::BadBackup {
+                problem: format!(
+                    "its parts index has rows in a part of the kind {:?}",
+                    fault::word(&part.kind)
+                ),
+            });
+        }
+        let name = names::target_table(&self.plan, &structure::table_name(part)?)?;
+        Ok((name, structure::primary_key(part)?))
+    }
+}
+
+#[async_trait]
+impl Engine for RethinkDb {
+    async fn probe(&self) -> Result<ServerInfo, EngineError> {
+        names::check(&self.plan)?;
+        let mut connection = self.client.connect().await?;
+        let version = connection.version().to_owned();
+        self.client.check_version(&version)?;
+        Ok(ServerInfo {
+            version,
+            server_id: self.client.cluster_id(&mut connection).await?,
+        })
+    }
+
+    async fn plan_export(&self, _: &ExportRequest) -> Result<ExportPlan, EngineError> {
+        let server = self.probe().await?;
+        select::plan(&self.client, &self.choice, server).await
+    }
+
+    async fn export_part(
+        &self,
+        part: &PartPlan,
+        sink: &mut dyn RecordSink,
+    ) -> Result<PartSummary, EngineError> {
+        let part = Part {
+            kind: part.kind.clone(),
+            name: part.name.clone(),
+            attributes: part.attributes.clone(),
+            ..Part::default()
+        };
+        let (name, primary_key) = self.place(&part)?;
+        export::export(&self.client, &name, primary_key, sink)
+            .await
+            .map_err(|error| match error {
+                EngineError::NotFound { what, .. } => EngineError::SourceChanged {
+                    problem: format!("{what} is gone"),
+                },
+                other => other,
+            })
+    }
+
+    async fn finish_export(&self, plan: &ExportPlan) -> Result<(), EngineError> {
+        select::look_again(&self.client, plan).await
+    }
+
+    fn wants(&self, part: &Part) -> bool {
+        // What has no name is looked at and refused.
+        let Some(database) = part.name.get(structure::DATABASE) else {
+            return true;
+        };
+        let table = part.name.get(structure::TABLE).map(String::as_str);
+        names::chosen(&self.options.choice, database, table)
+    }
+
+    async fn target_state(&self, part: &Part) -> Result<TargetState, EngineError> {
+        if part.kind != structure::KIND_ROWS {
+            return Ok(TargetState::Empty);
+        }
+        verify::state(&self.client, &self.place(part)?.0).await
+    }
+
+    async fn prepare_import(
+        &self,
+        plan: &ImportPlan,
+        structure: &[Part],
+    ) -> Result<(), EngineError> {
+        prepare::prepare(&self.client, plan, structure, &self.options).await
+    }
+
+    async fn import_part(
+        &self,
+        part: &Part,
+        records: &mut dyn RecordSource,
+    ) -> Result<ImportReport, EngineError> {
+        let target = import::Target {
+            client: &self.client,
+            permits: &self.permits,
+            table: &self.place(part)?.0,
+            hard: self.hard,
+        };
+        import::import(target, records).await
+    }
+
+    fn supports(&self, verify: Verify) -> bool {
+        match verify {
+            Verify::None | Verify::Counts | Verify::Contains | Verify::Equal => true,
+        }
+    }
+
+    async fn count_part(&self, part: &Part) -> Result<u64, EngineError> {
+        verify::count(&self.client, &self.place(part)?.0).await
+    }
+
+    async fn contains_part(
+        &self,
+        part: &Part,
+        records: &mut dyn RecordSource,
+    ) -> Result<ContainsReport, EngineError> {
+        let (name, primary_key) = self.place(part)?;
+        verify::contains(&self.client, &name, primary_key, records).await
+    }
+
+    async fn fingerprint_part(&self, part: &Part) -> Result<Fingerprint, EngineError> {
+        let (name, primary_key) = self.place(part)?;
+        verify::fingerprint(&self.client, &name, primary_key).await
+    }
+
+    async fn finish_import(
+        &self,
+        plan: &ImportPlan,
+        structure: &[Part],
+    ) -> Result<(), EngineError> {
+        prepare::finish(&self.client, plan, structure, &self.options).await
+    }
+
+    async fn drop_drill(&self, plan: &ImportPlan, structure: &[Part]) -> Result<(), EngineError> {
+        prepare::drop_drill(&self.client, plan, structure, &self.options).await
+    }
+}

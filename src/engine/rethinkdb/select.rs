@@ -1,0 +1,156 @@
+//! Decides what an export is made of.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::catalog::{self, Config};
+use super::client::Client;
+use super::connection::Connection;
+use super::names::{self, TableName};
+use super::structure::{self, Found};
+use super::term;
+use crate::api::engines::RethinkDbDatabase;
+use crate::engine::{ChainPlan, EngineError, ExportPlan, PartPlan, ServerInfo};
+use crate::manifest::Part;
+
+/// What the manifest calls this way to export.
+const METHOD: &str = "native";
+/// The most characters of the choice that go into the manifest.
+const SCOPE_LIMIT: usize = 4096;
+
+/// Plans an export of all that is chosen.
+pub(super) async fn plan(
+    client: &Client,
+    choice: &[RethinkDbDatabase],
+    server: ServerInfo,
+) -> Result<ExportPlan, EngineError> {
+    let mut connection = client.connect().await?;
+    let databases = catalog::databases(client, &mut connection).await?;
+    let tables = catalog::tables(client, &mut connection).await?;
+    check_choice(client, choice, &databases, &tables)?;
+    let mut structure: Vec<Part> = databases
+        .iter()
+        .filter(|name| names::chosen(choice, name, None))
+        .map(|name| structure::database_part(name))
+        .collect();
+    let mut parts = Vec::new();
+    for (name, config) in &tables {
+        if !names::chosen(choice, &name.database, Some(&name.table)) {
+            continue;
+        }
+        let (described, rows) = describe(client, &mut connection, name, config).await?;
+        structure.extend(described);
+        parts.push(rows);
+    }
+    Ok(ExportPlan {
+        server,
+        method: METHOD.to_owned(),
+        scope: scope(choice),
+        chain: ChainPlan::Full,
+        structure,
+        parts,
+        warnings: Vec::new(),
+    })
+}
+
+fn check_choice(
+    client: &Client,
+    choice: &[RethinkDbDatabase],
+    databases: &std::collections::BTreeSet<String>,
+    tables: &BTreeMap<TableName, Config>,
+) -> Result<(), EngineError> {
+    let missing = |what: String| {
+        Err(EngineError::NotFound {
+            server: client.server().to_owned(),
+            what,
+        })
+    };
+    for one in choice {
+        if !databases.contains(&one.name) {
+            return missing(format!("the database {}", one.name));
+        }
+        for table in &one.tables {
+            let name = TableName {
+                database: one.name.clone(),
+                table: table.clone(),
+            };
+            if !tables.contains_key(&name) {
+                return missing(format!("the table {name}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn describe(
+    client: &Client,
+    connection: &mut Connection,
+    name: &TableName,
+    config: &Config,
+) -> Result<(Vec<Part>, PartPlan), EngineError> {
+    let table = term::table(&name.database, &name.table);
+    let gone = |error| match error {
+        EngineError::NotFound { what, .. } => EngineError::SourceChanged {
+            problem: format!("{what} is gone"),
+        },
+        other => other,
+    };
+    let info = connection.atom(&term::info(&table)).await.map_err(gone)?;
+    let indexes = connection.atom(&term::index_status(&table)).await;
+    let indexes = indexes.map_err(gone)?;
+    let hook = connection.atom(&term::write_hook(&table)).await;
+    let hook = hook.map_err(gone)?;
+    let indexes: Vec<&RawValue> = serde_json::from_str(&indexes)
+        .map_err(|_| super::fault::garbled(client.server(), "a list of indexes was due"))?;
+    structure::table_parts(&Found {
+        name,
+        id: &config.id,
+        primary_key: &config.primary_key,
+        layout: config.layout,
+        info: &info,
+        hook: &hook,
+        indexes: &indexes,
+    })
+}
+
+fn scope(choice: &[RethinkDbDatabase]) -> BTreeMap<String, String> {
+    if choice.is_empty() {
+        return BTreeMap::new();
+    }
+    let words: Vec<String> = choice
+        .iter()
+        .map(|one| match one.tables.as_slice() {
+            [] => one.name.clone(),
+            tables => {
+                let tables: Vec<String> = tables
+                    .iter()
+                    .map(|table| format!("{}.{table}", one.name))
+                    .collect();
+                tables.join(" ")
+            }
+        })
+        .collect();
+    let words: String = words.join(" ").chars().take(SCOPE_LIMIT).collect();
+    BTreeMap::from([("databases".to_owned(), words)])
+}
+
+/// Looks whether the tables that were read are still the same.
+pub(super) async fn look_again(client: &Client, plan: &ExportPlan) -> Result<(), EngineError> {
+    let mut connection = client.connect().await?;
+    let tables = catalog::tables(client, &mut connection).await?;
+    for part in &plan.parts {
+        let name = structure::table_name(&Part {
+            name: part.name.clone(),
+            ..Part::default()
+        })?;
+        let id = structure::table_id(&part.attributes);
+        let problem = match tables.get(&name) {
+            Some(config) if config.id == id => continue,
+            Some(_) => format!("the table {name} was dropped and made anew"),
+            None => format!("the table {name} was dropped or renamed"),
+        };
+        return Err(EngineError::SourceChanged { problem });
+    }
+    Ok(())
+}
