@@ -2,7 +2,7 @@
 # Each system is a function `servers_NAME` and a word in `systems`. A real server of the bed needs
 # `take_bed` first; a stand-in needs nothing.
 # shellcheck shell=bash
-systems=(s3 clouds influxdb kuzzle cnosdb)
+systems=(s3 clouds influxdb kuzzle cnosdb rethinkdb emqx)
 
 # rust_tests NAME ...: runs tests/NAME.rs.
 rust_tests() {
@@ -114,4 +114,13 @@ servers_rethinkdb() {
   b=$address
   LIFEBOAT_TEST_RETHINKDB_A=$a LIFEBOAT_TEST_RETHINKDB_B=$b \
     LIFEBOAT_TEST_RETHINKDB_TOOLS=$tools/bin rust_tests rethinkdb
+}
+
+servers_emqx() {
+  local a b
+  standin emqx
+  a=http://$address
+  standin emqx
+  b=http://$address
+  LIFEBOAT_TEST_EMQX_A=$a LIFEBOAT_TEST_EMQX_B=$b rust_tests emqx
 }

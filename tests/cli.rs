@@ -124,6 +124,7 @@ async fn backup(location: &Location, slot: &str, chain: Chain, tables: &[&str]) 
         let format = PartFormat {
             stem: part_stem(number),
             extension: "lp".to_owned(),
+            file_name: table.ends_with(".tar.gz").then(|| (*table).to_owned()),
             header: HEADER.into(),
             compression: Compression {
                 codec: Codec::Zstd,
@@ -339,6 +340,27 @@ async fn fetch_alone_and_plain() {
     let file = to.path().join("0001-20261120t101500z-000001-0001.lp");
     let expected = format!("{HEADER}{}", records(WINDOW, "cpu"));
     assert_eq!(std::fs::read_to_string(file).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn fetch_gives_a_vendors_file_its_own_name_and_bytes() {
+    let store = Store::new().await;
+    let slot = "20261120t110000z";
+    backup(&store.location(), slot, Chain::Full, &["own-name.tar.gz"]).await;
+    let expected = format!("{HEADER}{}", records(slot, "own-name.tar.gz"));
+    for format in ["vendor", "plain"] {
+        let to = tempfile::tempdir().unwrap();
+        let output = store.run(&format!(
+            "fetch {} --format {format} --to {}",
+            identity(slot).manifest_key(),
+            to.path().display()
+        ));
+        assert!(output.status.success(), "{}", err(&output));
+        let directory = to.path().join(format!("0001-{slot}-000001"));
+        let found = std::fs::read_to_string(directory.join("own-name.tar.gz")).unwrap();
+        assert_eq!(found, expected);
+        assert_eq!(std::fs::read_dir(directory).unwrap().count(), 1);
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"lifeboat.dev/e2e/standin/cnosdb"
+	"lifeboat.dev/e2e/standin/emqx"
 	"lifeboat.dev/e2e/standin/gcs"
 	"lifeboat.dev/e2e/standin/rethinkdb"
 )
@@ -25,6 +26,7 @@ var makers = map[string]func() Server{
 	"cnosdb":    func() Server { return cnosdb.New() },
 	"gcs":       func() Server { return gcs.New() },
 	"rethinkdb": func() Server { return rethinkdb.New("s1", "s2", "s3") },
+	"emqx":      func() Server { return emqx.New() },
 }
 
 // New makes an empty stand-in for a system.

@@ -144,6 +144,9 @@ pub enum Verify {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.conflictPolicy != 'Replace' || has(self.confirm)").message("conflictPolicy Replace drops what is there: set confirm to the target's url"))]
 #[x_kube(validation = Rule::new("!has(self.quiesce)").message("quiesce is not built yet; remove it"))]
+#[x_kube(validation = Rule::new("!has(self.target.emqx) || (self.verify != 'Contains' && self.verify != 'Equal')").message("EMQX's REST API shows no records of an archive: set verify to Counts or None"))]
+#[x_kube(validation = Rule::new("!has(self.target.emqx) || !has(self.remap)").message("EMQX has no databases or other names that could get a new name: remove remap"))]
+#[x_kube(validation = Rule::new("!has(self.target.emqx) || self.conflictPolicy != 'Replace'").message("EMQX's import only adds and overwrites: use conflictPolicy Overwrite, or Fail into an empty EMQX"))]
 pub struct RestoreParameters {
     /// Where to.
     pub target: TargetSpec,
@@ -228,6 +231,7 @@ pub struct RestoreParameters {
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!self.drill || (self.conflictPolicy == 'Fail' && !has(self.confirm) && !has(self.remap) && !self.dryRun)").message("a drill writes only into names of its own and drops them at its end: remove conflictPolicy, confirm, remap and dryRun, or remove drill"))]
+#[x_kube(validation = Rule::new("!self.drill || !has(self.target.emqx)").message("EMQX has no databases or other names that a drill could have to itself: restore into an EMQX that is there for drills alone, with conflictPolicy Overwrite"))]
 pub struct RestoreSpec {
     /// What is restored.
     pub source: RestoreSource,

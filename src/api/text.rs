@@ -230,6 +230,21 @@ fn set(max: u32, items: &Schema) -> Schema {
     })
 }
 
+/// Names of EMQX's table sets or configuration roots.
+pub(super) fn emqx_words(_: &mut SchemaGenerator) -> Schema {
+    set(
+        64,
+        &string(
+            1,
+            64,
+            &[(
+                "self.matches('^[a-z][a-z0-9_]*$')",
+                "write a name as EMQX has it, such as builtin_authn or rule_engine: lower-case letters, digits and underscores",
+            )],
+        ),
+    )
+}
+
 /// A name within some data system.
 pub(super) fn data_name(_: &mut SchemaGenerator) -> Schema {
     string(1, 255, &[NO_CONTROL])

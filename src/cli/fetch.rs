@@ -16,7 +16,7 @@ use super::{CliError, store, text};
 use crate::engine::{VendorLayout, vendor_layout};
 use crate::job::JobError;
 use crate::manifest::line::parse_manifest_key;
-use crate::manifest::{Manifest, Part, PartFile};
+use crate::manifest::{Manifest, Part, PartFile, own_name};
 use crate::storage::Location;
 use crate::transfer::{
     IndexReader, PartReader, RecordSource, Throttle, TransferError, catalog, extension,
@@ -139,12 +139,18 @@ impl Fetch {
             part_number += 1;
             for (file_number, file) in part.files.iter().enumerate() {
                 // Names are made here: those in the bucket are anybody's.
-                let name = format!(
-                    "{number:04}-{}-{part_number:06}-{:04}{}",
-                    manifest.identity.slot,
-                    file_number + 1,
-                    self.suffix(file, manifest)
-                );
+                let numbers = format!("{number:04}-{}-{part_number:06}", manifest.identity.slot);
+                let name = match vendor_name(file, manifest) {
+                    Some(own) => {
+                        self.directory(&numbers)?;
+                        format!("{numbers}/{own}")
+                    }
+                    None => format!(
+                        "{numbers}-{:04}{}",
+                        file_number + 1,
+                        self.suffix(file, manifest)
+                    ),
+                };
                 self.file(&name, file, manifest).await?;
                 self.note(&name, &part, manifest)?;
             }
@@ -188,6 +194,11 @@ impl Fetch {
         Ok(())
     }
 
+    fn directory(&self, name: &str) -> Result<(), CliError> {
+        let path = self.to.join(name);
+        std::fs::create_dir_all(&path).map_err(|error| CliError::file(&path, &error))
+    }
+
     /// The vendor's extension, and the codec's where one is used.
     fn suffix(&self, file: &PartFile, manifest: &Manifest) -> String {
         let packed = extension(manifest.codec);
@@ -214,8 +225,9 @@ impl Fetch {
         file: &PartFile,
         manifest: &Manifest,
     ) -> Result<(), CliError> {
-        let unfinished = self.to.join(format!(".{name}.unfinished"));
         let path = self.to.join(name);
+        let last = path.file_name().unwrap_or_default().to_string_lossy();
+        let unfinished = path.with_file_name(format!(".{last}.unfinished"));
         let result = self.copy(&unfinished, file, manifest).await;
         if let Err(error) = result {
             // What is there is not the backup: better nothing than that.
@@ -244,23 +256,19 @@ impl Fetch {
         );
         let problem = |error| CliError::file(path, &error);
         let plain = create(path)?;
-        match self.format {
-            Format::Plain => {
-                let mut plain = plain;
-                while let Some(piece) = reader.next().await? {
-                    plain.write_all(&piece).map_err(problem)?;
-                }
-                plain.flush().map_err(problem)
+        if self.format == Format::Plain || vendor_name(file, manifest).is_some() {
+            let mut plain = plain;
+            while let Some(piece) = reader.next().await? {
+                plain.write_all(&piece).map_err(problem)?;
             }
-            Format::Vendor => {
-                let mut packed = GzEncoder::new(plain, Compression::default());
-                while let Some(piece) = reader.next().await? {
-                    packed.write_all(&piece).map_err(problem)?;
-                }
-                let mut plain = packed.finish().map_err(problem)?;
-                plain.flush().map_err(problem)
-            }
+            return plain.flush().map_err(problem);
         }
+        let mut packed = GzEncoder::new(plain, Compression::default());
+        while let Some(piece) = reader.next().await? {
+            packed.write_all(&piece).map_err(problem)?;
+        }
+        let mut plain = packed.finish().map_err(problem)?;
+        plain.flush().map_err(problem)
     }
 
     fn note(&mut self, file: &str, part: &Part, manifest: &Manifest) -> Result<(), CliError> {
@@ -287,6 +295,13 @@ fn join(unfinished: &Path, path: &Path) -> std::io::Result<()> {
     let mut whole = File::options().append(true).open(path)?;
     std::io::copy(&mut File::open(unfinished)?, &mut whole)?;
     std::fs::remove_file(unfinished)
+}
+
+/// The name that the vendor's tool wants the file under, where there is one. The manifest was
+/// checked: it is a plain name.
+fn vendor_name<'a>(file: &'a PartFile, manifest: &Manifest) -> Option<&'a str> {
+    let name = own_name(&file.path)?;
+    Some(name.strip_suffix(extension(manifest.codec)).unwrap_or(name))
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>, CliError> {

@@ -5,6 +5,7 @@
 //! `connect_target`.
 
 mod cnosdb;
+mod emqx;
 mod error;
 mod escape;
 mod http;
@@ -52,6 +53,12 @@ pub trait Engine: Send + Sync {
     /// Decides what an export is made of. The caller notes the consistency time just before.
     async fn plan_export(&self, request: &ExportRequest) -> Result<ExportPlan, EngineError>;
 
+    /// Whether what the engine exports is packed already, in a form that the vendor's tool takes as
+    /// it is. Its files are stored with the codec `none`, whatever was asked for.
+    fn packs_itself(&self) -> bool {
+        false
+    }
+
     /// Reads one part and writes its records to `sink`, whole records at a time.
     async fn export_part(
         &self,
@@ -68,6 +75,12 @@ pub trait Engine: Send + Sync {
     fn wants(&self, part: &Part) -> bool {
         let _ = part;
         true
+    }
+
+    /// Checks whether `part` can come into this target at all, and says what a person should know
+    /// before it does. Changes nothing; a dry run does it too.
+    async fn check_part(&self, _part: &Part) -> Result<Vec<String>, EngineError> {
+        Ok(Vec::new())
     }
 
     /// Says what of `part` the target already holds. Changes nothing.
@@ -113,6 +126,12 @@ pub trait Engine: Send + Sync {
     /// start of a drill's further attempt, when all, some or none of them are there: a name that is
     /// not there is no error.
     async fn drop_drill(&self, plan: &ImportPlan, structure: &[Part]) -> Result<(), EngineError>;
+
+    /// Takes back what the run left on the server for its own use, as the last thing that a run does,
+    /// also where it failed or was stopped. What can't be taken back is an error that says so.
+    async fn clean_up(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
 }
 
 /// Makes the engine of a source. Nothing is sent yet: the first call is [`Engine::probe`].
@@ -128,6 +147,9 @@ pub fn connect_source(spec: &SourceSpec, access: &Access) -> Result<Box<dyn Engi
     }
     if let Some(spec) = &spec.rethinkdb {
         return Ok(Box::new(rethinkdb::RethinkDb::source(spec, access)?));
+    }
+    if let Some(spec) = &spec.emqx {
+        return Ok(Box::new(emqx::Emqx::source(spec, access)?));
     }
     Err(not_built("source"))
 }
@@ -149,6 +171,9 @@ pub fn connect_target(
     }
     if let Some(spec) = &spec.rethinkdb {
         return Ok(Box::new(rethinkdb::RethinkDb::target(spec, access, plan)?));
+    }
+    if let Some(spec) = &spec.emqx {
+        return Ok(Box::new(emqx::Emqx::target(spec, access, plan)?));
     }
     Err(not_built("target"))
 }

@@ -61,6 +61,9 @@ pub struct PartPlan {
     pub header: Bytes,
     /// Suffix of its files before the codec's: `lp`, for example.
     pub extension: String,
+    /// The name of its one file, where the vendor's tool takes the file under no other; such a file
+    /// is never cut. None: the files are numbered.
+    pub file_name: Option<String>,
 }
 
 /// What an export of a part found.
@@ -70,6 +73,8 @@ pub struct PartSummary {
     pub records: u64,
     /// Their fingerprint.
     pub fingerprint: Option<Fingerprint>,
+    /// What the import needs to know and the plan could not say yet; added to the plan's.
+    pub attributes: BTreeMap<String, String>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }

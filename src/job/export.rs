@@ -7,7 +7,7 @@ use super::again::try_again;
 use super::parallel::{self, Pool, width};
 use super::progress::CountedSink;
 use super::{JobError, Run, RunClock, claim};
-use crate::api::common::{Compression, Totals};
+use crate::api::common::{Codec, Compression, Totals};
 use crate::api::order::ExportOrder;
 use crate::api::outcome::Exported;
 use crate::engine::{Engine, ExportPlan, ExportRequest, PartPlan, PartSummary};
@@ -139,7 +139,7 @@ impl Export<'_> {
                 engine: Arc::clone(&self.engine),
                 location: self.location.clone(),
                 data_dir: self.data_dir(),
-                compression: self.order.compression.clone(),
+                compression: self.compression(),
                 budget: Arc::clone(budget),
                 throttle: throttle.clone(),
                 number,
@@ -153,6 +153,17 @@ impl Export<'_> {
             clock.within(index.push(&done)).await?;
         }
         Ok(())
+    }
+
+    /// How files are packed: as the order says, but for those that are packed already.
+    fn compression(&self) -> Compression {
+        if self.engine.packs_itself() {
+            return Compression {
+                codec: Codec::None,
+                level: None,
+            };
+        }
+        self.order.compression.clone()
     }
 
     fn data_dir(&self) -> String {
@@ -188,7 +199,7 @@ impl Export<'_> {
             end_time: self.run.clock.now(),
             totals,
             chain: plan.chain,
-            codec: self.order.compression.codec,
+            codec: self.compression().codec,
             encryption: None,
             index,
             warnings: fit_warnings(self.run.warnings()),
@@ -219,12 +230,14 @@ impl PartWork {
             self.run.warn(warning);
         }
         self.run.progress.part_done(summary.records);
+        let mut attributes = self.part.attributes;
+        attributes.extend(summary.attributes);
         Ok(Part {
             kind: self.part.kind,
             name: self.part.name,
             records: summary.records,
             fingerprint: summary.fingerprint,
-            attributes: self.part.attributes,
+            attributes,
             files,
         })
     }
@@ -261,6 +274,7 @@ impl PartWork {
                 n => format!("{stem}.again{n}"),
             },
             extension: self.part.extension.clone(),
+            file_name: self.part.file_name.clone(),
             header: self.part.header.clone(),
             compression: self.compression.clone(),
             max_file_bytes: PartFormat::MAX_FILE_BYTES,

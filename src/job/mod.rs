@@ -23,6 +23,7 @@ mod verify;
 mod whole;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use clock::RunClock;
 pub use error::JobError;
@@ -37,8 +38,37 @@ use crate::api::outcome::RunResult;
 use crate::engine::Engine;
 use crate::storage::Location;
 
+/// How long an engine may take to clean up once the run is over. It has to fit into the time that
+/// Kubernetes leaves a pod between SIGTERM and SIGKILL, beside the dropping of a drill.
+const CLEAN_UP: Duration = Duration::from_secs(10);
+
 /// Carries an order out. `engine` is the source of an export or the target of an import.
 pub async fn execute(
+    run: &Arc<Run>,
+    order: &Order,
+    location: &Location,
+    engine: Option<Arc<dyn Engine>>,
+) -> Result<RunResult, JobError> {
+    let used = engine.clone();
+    let result = carry_out(run, order, location, engine).await;
+    if let Some(engine) = used {
+        clean_up(run, &*engine).await;
+    }
+    result
+}
+
+/// Has the engine take back what it left on the server for its own use. What can't be taken back is
+/// said; it spoils nothing.
+async fn clean_up(run: &Run, engine: &dyn Engine) {
+    let problem = match tokio::time::timeout(CLEAN_UP, engine.clean_up()).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("it took longer than {} s", CLEAN_UP.as_secs()),
+    };
+    run.warn(format!("not all was cleaned up: {problem}"));
+}
+
+async fn carry_out(
     run: &Arc<Run>,
     order: &Order,
     location: &Location,

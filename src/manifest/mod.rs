@@ -31,5 +31,5 @@ pub use head::{
 pub use identity::Identity;
 pub use index::{IndexDecoder, IndexEncoder};
 pub use line::{Line, Owner};
-pub use parts::{INDEX_PATH, Part, PartFile, part_stem};
+pub use parts::{INDEX_PATH, Part, PartFile, own_name, part_stem};
 pub(crate) use text::{is_namespace, is_object_name};

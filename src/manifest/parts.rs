@@ -57,6 +57,12 @@ pub fn part_stem(number: u64) -> String {
     format!("parts/{number:06}")
 }
 
+/// The name that a file has of its own (`parts/000012/<name>`); none where Lifeboat numbered it.
+pub fn own_name(path: &str) -> Option<&str> {
+    let (_, name) = path.strip_prefix("parts/")?.split_once('/')?;
+    (!name.contains('/')).then_some(name)
+}
+
 /// The part's number that a file's path begins with. The rest may be any name that means the same
 /// to every store and file system, so that a vendor's file keeps its own.
 pub fn parse_file_path(path: &str) -> Result<u64, String> {

@@ -26,6 +26,9 @@ pub struct PartFormat {
     pub stem: String,
     /// The vendor's extension, without its dot: `lp`. Empty: none.
     pub extension: String,
+    /// The part's one file has this name, in a directory named `stem`, and is never cut. None: files
+    /// are numbered, and cut at `max_file_bytes`.
+    pub file_name: Option<String>,
     /// What each file begins with, so that the vendor's tool can read it by itself.
     pub header: Bytes,
     /// Codec and level.
@@ -37,6 +40,21 @@ pub struct PartFormat {
 impl PartFormat {
     /// The most plain bytes that a file should have.
     pub const MAX_FILE_BYTES: u64 = 1 << 30;
+
+    /// Path of the part's file with this number, counted from 1.
+    fn path(&self, number: usize) -> String {
+        let (stem, codec) = (&self.stem, extension(self.compression.codec));
+        match (&self.file_name, self.extension.as_str()) {
+            (Some(name), _) => format!("{stem}/{name}{codec}"),
+            (None, "") => format!("{stem}.{number:04}{codec}"),
+            (None, vendor) => format!("{stem}.{number:04}.{vendor}{codec}"),
+        }
+    }
+
+    /// Whether a file that has `held` plain bytes takes `more`.
+    fn takes(&self, held: u64, more: usize) -> bool {
+        self.file_name.is_some() || held + more as u64 <= self.max_file_bytes
+    }
 }
 
 /// Takes the records of one part and writes its files below the run's data directory.
@@ -101,18 +119,7 @@ impl PartWriter {
     }
 
     async fn open_file(&mut self) -> Result<(), TransferError> {
-        let dot = if self.format.extension.is_empty() {
-            ""
-        } else {
-            "."
-        };
-        let path = format!(
-            "{}.{:04}{dot}{}{}",
-            self.format.stem,
-            self.files.len() + 1,
-            self.format.extension,
-            extension(self.format.compression.codec),
-        );
+        let path = self.format.path(self.files.len() + 1);
         let key = format!("{}/{path}", self.data_dir);
         let mut file = OpenFile {
             path,
@@ -141,9 +148,10 @@ impl RecordSink for PartWriter {
             return Ok(());
         }
         self.throttle.pass(records.len()).await;
-        let full = self.open.as_ref().is_some_and(|file| {
-            file.plain.size() + records.len() as u64 > self.format.max_file_bytes
-        });
+        let full = self
+            .open
+            .as_ref()
+            .is_some_and(|file| !self.format.takes(file.plain.size(), records.len()));
         if full {
             self.close_file().await?;
         }

@@ -23,6 +23,7 @@ fn format(codec: Codec, max_file_bytes: u64) -> PartFormat {
     PartFormat {
         stem: "parts/0001".to_owned(),
         extension: "lp".to_owned(),
+        file_name: None,
         header: Bytes::from_static(HEADER),
         compression: Compression { codec, level: None },
         max_file_bytes,

@@ -68,6 +68,7 @@ async fn store(export: &Export, directory: &Path) -> String {
     for (number, stored) in (1..).zip(&export.parts) {
         let format = PartFormat {
             stem: part_stem(number),
+            file_name: None,
             extension: "json".to_owned(),
             header: bytes::Bytes::new(),
             compression: Compression::default(),

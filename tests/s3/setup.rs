@@ -110,6 +110,7 @@ pub(crate) fn writer(location: &Location, stem: &str) -> PartWriter {
     let format = PartFormat {
         stem: stem.to_owned(),
         extension: "lp".to_owned(),
+        file_name: None,
         header: Bytes::new(),
         compression: Compression {
             codec: Codec::Zstd,

@@ -2,6 +2,7 @@
 //! and one line in [`SourceSpec`] and in [`TargetSpec`], and one folder in `engine`.
 
 mod cnosdb;
+mod emqx;
 mod incremental;
 mod influxdb;
 mod kuzzle;
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cnosdb::{CnosDbDatabase, CnosDbMethod, CnosDbSource, CnosDbTarget, CnosDbTenant};
+pub use emqx::{EmqxLogin, EmqxSource, EmqxTarget};
 pub use incremental::Incremental;
 pub use influxdb::{InfluxDbDatabase, InfluxDbMethod, InfluxDbSource, InfluxDbTarget};
 pub use kuzzle::{Elasticsearch, KuzzleSource, KuzzleTarget};
@@ -43,16 +45,15 @@ pub trait TargetEngineSpec: EngineSpec {
 /// What is backed up: exactly one engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.emqx)").message("the engine emqx is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
 #[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("source takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
 pub struct SourceSpec {
     /// InfluxDB Enterprise or OSS 1.x.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub influxdb: Option<InfluxDbSource>,
-    /// Not built yet.
+    /// EMQX 5.4 and later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub emqx: Option<NotBuilt>,
+    pub emqx: Option<EmqxSource>,
     /// Kuzzle, by the Elasticsearch that it keeps everything in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kuzzle: Option<KuzzleSource>,
@@ -70,16 +71,15 @@ pub struct SourceSpec {
 /// What is restored into: exactly one engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.emqx)").message("the engine emqx is not built yet; name another"))]
 #[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
 #[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("target takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
 pub struct TargetSpec {
     /// InfluxDB Enterprise or OSS 1.x.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub influxdb: Option<InfluxDbTarget>,
-    /// Not built yet.
+    /// EMQX 5.4 and later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub emqx: Option<NotBuilt>,
+    pub emqx: Option<EmqxTarget>,
     /// Kuzzle, by the Elasticsearch that it keeps everything in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kuzzle: Option<KuzzleTarget>,
@@ -97,11 +97,12 @@ pub struct TargetSpec {
 impl SourceSpec {
     /// The engine that is named; none where it is not built.
     pub fn named(&self) -> Option<&dyn EngineSpec> {
-        let all: [Option<&dyn EngineSpec>; 4] = [
+        let all: [Option<&dyn EngineSpec>; 5] = [
             self.influxdb.as_ref().map(|spec| spec as _),
             self.cnosdb.as_ref().map(|spec| spec as _),
             self.kuzzle.as_ref().map(|spec| spec as _),
             self.rethinkdb.as_ref().map(|spec| spec as _),
+            self.emqx.as_ref().map(|spec| spec as _),
         ];
         all.into_iter().flatten().next()
     }
@@ -110,11 +111,12 @@ impl SourceSpec {
 impl TargetSpec {
     /// The engine that is named; none where it is not built.
     pub fn named(&self) -> Option<&dyn TargetEngineSpec> {
-        let all: [Option<&dyn TargetEngineSpec>; 4] = [
+        let all: [Option<&dyn TargetEngineSpec>; 5] = [
             self.influxdb.as_ref().map(|spec| spec as _),
             self.cnosdb.as_ref().map(|spec| spec as _),
             self.kuzzle.as_ref().map(|spec| spec as _),
             self.rethinkdb.as_ref().map(|spec| spec as _),
+            self.emqx.as_ref().map(|spec| spec as _),
         ];
         all.into_iter().flatten().next()
     }

@@ -57,6 +57,6 @@ pub(super) async fn export(
     Ok(PartSummary {
         records: copy.fingerprint.records(),
         fingerprint: Some(copy.fingerprint),
-        warnings: Vec::new(),
+        ..PartSummary::default()
     })
 }

@@ -3,6 +3,7 @@
 
 mod fault;
 mod net;
+mod token;
 
 use std::time::Duration;
 
@@ -34,6 +35,15 @@ pub(super) struct Http {
 impl Http {
     /// For the server at `url`, with the login and the certificates that are mounted.
     pub(super) fn new(url: &str, access: &Access) -> Result<Self, EngineError> {
+        Self::with_silence(url, access, SILENCE_LIMIT)
+    }
+
+    /// As [`Self::new`], for a server that may be silent for so long before it answers.
+    pub(super) fn with_silence(
+        url: &str,
+        access: &Access,
+        silence: Duration,
+    ) -> Result<Self, EngineError> {
         let (base, server) = base_url(url)?;
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -41,7 +51,7 @@ impl Http {
             .http1_only()
             .dns_resolver(net::Resolver)
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(SILENCE_LIMIT)
+            .read_timeout(silence)
             .tcp_nodelay(true)
             .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")));
         builder = if base.scheme() == "https" {

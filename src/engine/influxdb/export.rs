@@ -130,5 +130,6 @@ pub(super) async fn export(
         records: fingerprint.records(),
         fingerprint: Some(fingerprint),
         warnings,
+        ..PartSummary::default()
     })
 }

@@ -251,6 +251,7 @@ fn part(
         attributes: window::attributes(chain, known),
         header: structure::header(database, policy).into(),
         extension: EXTENSION.to_owned(),
+        ..PartPlan::default()
     }
 }
 

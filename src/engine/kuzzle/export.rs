@@ -121,7 +121,7 @@ pub(super) async fn export(
     Ok(PartSummary {
         records: fingerprint.records(),
         fingerprint: Some(fingerprint),
-        warnings: Vec::new(),
+        ..PartSummary::default()
     })
 }
 

@@ -66,6 +66,6 @@ pub(super) async fn export(
     Ok(PartSummary {
         records: fingerprint.records(),
         fingerprint: Some(fingerprint),
-        warnings: Vec::new(),
+        ..PartSummary::default()
     })
 }

@@ -210,8 +210,8 @@ pub(super) fn table_parts(found: &Found<'_>) -> Result<(Vec<Part>, PartPlan), En
         kind: KIND_ROWS.to_owned(),
         name,
         attributes: words(&[(TABLE_ID, found.id), (PRIMARY_KEY, found.primary_key)]),
-        header: bytes::Bytes::new(),
         extension: "json".to_owned(),
+        ..PartPlan::default()
     };
     Ok((parts, rows))
 }

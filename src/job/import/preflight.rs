@@ -43,7 +43,7 @@ impl Import {
         let mut backups = Vec::new();
         for manifest in manifests {
             let manifest = Arc::new(manifest);
-            let structure = self.read_structure(&manifest).await?;
+            let structure = self.read_index(&manifest).await?;
             backups.push(Backup {
                 manifest,
                 structure,
@@ -106,11 +106,19 @@ impl Import {
         Ok(manifests)
     }
 
-    async fn read_structure(&self, manifest: &Manifest) -> Result<Vec<Part>, JobError> {
+    /// Has the engine check every part that it wants, and keeps those without files.
+    async fn read_index(&self, manifest: &Manifest) -> Result<Vec<Part>, JobError> {
         let mut structure = Vec::new();
         let mut index = self.index(manifest)?;
         while let Some(part) = self.run.clock.within(index.next()).await? {
-            if part.files.is_empty() && self.engine.wants(&part) {
+            if !self.engine.wants(&part) {
+                continue;
+            }
+            let check = self.engine.check_part(&part);
+            for warning in self.run.clock.within(check).await? {
+                self.run.warn(warning);
+            }
+            if part.files.is_empty() {
                 structure.push(part);
             }
         }

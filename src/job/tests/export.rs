@@ -20,6 +20,7 @@ async fn a_backup_is_committed_with_all_that_was_read() {
     assert_eq!(data.len(), 3, "{data:?}");
     assert!(data.iter().all(|key| key.contains("/a1/")));
     assert!(engine.called("finish_export"));
+    assert!(engine.called("clean_up"));
 }
 
 #[tokio::test]
@@ -108,6 +109,7 @@ async fn a_stop_in_the_middle_leaves_no_manifest_and_no_data() {
     let error = result.unwrap_err();
     assert!(matches!(error, JobError::Stopped), "{error}");
     assert!(error.retryable());
+    assert!(engine.called("clean_up"));
     assert!(bucket.keys_with("/manifests/").await.is_empty());
     assert!(bucket.keys_with("/data/").await.is_empty());
 }

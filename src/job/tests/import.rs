@@ -198,6 +198,7 @@ async fn a_dry_run_changes_nothing_and_says_what_would_happen() {
     assert!(!engine.touched());
     let words = outcome.warnings.join("\n");
     assert!(words.contains("would import 520 records"), "{words}");
+    assert!(words.contains("cpu comes in"), "{words}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -207,13 +207,18 @@ impl Engine for StandInEngine {
         Ok(PartSummary {
             records: table.len() as u64,
             fingerprint: Some(fingerprint(&table)),
-            warnings: vec![],
+            ..PartSummary::default()
         })
     }
 
     async fn finish_export(&self, _: &ExportPlan) -> Result<(), EngineError> {
         self.note("finish_export".to_owned());
         Ok(())
+    }
+
+    async fn check_part(&self, part: &Part) -> Result<Vec<String>, EngineError> {
+        self.note(format!("check_part {}", table_name(&part.name)));
+        Ok(vec![format!("{} comes in", table_name(&part.name))])
     }
 
     async fn target_state(&self, part: &Part) -> Result<TargetState, EngineError> {
@@ -321,6 +326,11 @@ impl Engine for StandInEngine {
             plan.drill_prefix.as_deref().unwrap_or_default()
         ));
         self.tables.lock().unwrap().clear();
+        Ok(())
+    }
+
+    async fn clean_up(&self) -> Result<(), EngineError> {
+        self.note("clean_up".to_owned());
         Ok(())
     }
 }
