@@ -184,7 +184,7 @@ pub(super) fn rethinkdb_url(_: &mut SchemaGenerator) -> Schema {
             (
                 concat!(
                     "!self.matches('^rethinkdbs?://[^@]*$') || ",
-                    r"self.matches('^rethinkdbs?://([a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?[.]?|\[[0-9a-f:]+\]):[0-9]{1,5}/?$')",
+                    r"self.matches('^rethinkdbs?://([a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?[.]?|\\[[0-9a-f:]+\\]):[0-9]{1,5}/?$')",
                 ),
                 "write the url as scheme, host in lower case and port, such as rethinkdb://rethinkdb:28015",
             ),
@@ -197,7 +197,7 @@ pub(super) fn rethinkdb_url(_: &mut SchemaGenerator) -> Schema {
             ),
             (
                 concat!(
-                    r"!self.matches('(?i)^rethinkdbs?://(169[.]254[.]|\[fe[89ab]|\[fd00:ec2:|\[[0-9a-f:]*:ffff:|",
+                    r"!self.matches('(?i)^rethinkdbs?://(169[.]254[.]|\\[fe[89ab]|\\[fd00:ec2:|\\[[0-9a-f:]*:ffff:|",
                     r"100[.]100[.]100[.]200(:|/|$)|metadata([.]google[.]internal)?[.]?(:|/|$))')",
                 ),
                 "the url names a link-local address or a cloud's metadata service; write the address of the server itself",
