@@ -105,16 +105,17 @@ func (g *ground) fill(ctx context.Context, database string, points int) (bytes i
 	return bytes, nil
 }
 
-// backup makes a Backup and gives it back when it is complete.
-func (g *ground) backup(ctx context.Context, name, database string) (kit.Object, error) {
+// backup makes a Backup with a codec and gives it back when it is complete.
+func (g *ground) backup(ctx context.Context, name, database, codec string) (kit.Object, error) {
 	manifest := fmt.Sprintf(`apiVersion: lifeboat.dev/v1alpha1
 kind: Backup
 metadata: {name: %s, namespace: %s}
 spec:
   source: {influxdb: {url: %q, databases: [{name: %q}]}}
   storage: {name: dr-bucket}
+  compression: {codec: %s}
   retry: {limit: 0}
-`, name, g.namespace, g.SourceURL, database)
+`, name, g.namespace, g.SourceURL, database, codec)
 	if err := g.Primary.Apply(ctx, manifest); err != nil {
 		return nil, err
 	}

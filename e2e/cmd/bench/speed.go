@@ -33,7 +33,7 @@ func speed(ctx context.Context, g *ground) error {
 	if err != nil {
 		return err
 	}
-	backup, err := g.backup(ctx, "speed", database)
+	backup, err := g.backup(ctx, "speed", database, "zstd")
 	if err != nil {
 		return err
 	}
