@@ -171,6 +171,15 @@ fn every_rule_is_tried_on_a_real_api_server() {
 }
 
 #[test]
+fn every_rule_is_one_that_cel_reads() {
+    let mut unreadable = Vec::new();
+    for crd in crds().unwrap() {
+        bounds::unreadable_rules(&serde_json::to_value(crd).unwrap(), &mut unreadable);
+    }
+    assert_eq!(unreadable, Vec::<String>::new());
+}
+
+#[test]
 fn each_definition_is_small() {
     for (kind, yaml) in definitions() {
         assert!(yaml.len() < 200 * 1024, "{kind} has {} bytes", yaml.len());
