@@ -58,7 +58,8 @@ func timed(ctx context.Context, name string, args ...string) (time.Duration, err
 	began := time.Now()
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	if err != nil {
-		err = fmt.Errorf("%s: %w: %.2000s", filepath.Base(name), err, out)
+		// What went wrong stands at the end, behind the progress.
+		err = fmt.Errorf("%s: %w: …%s", filepath.Base(name), err, out[max(0, len(out)-2000):])
 	}
 	return time.Since(began), err
 }
