@@ -1,7 +1,9 @@
 # Stable names: demo test unit e2e bench generate lint image faults cluster-up cluster-down.
 SHELL := /bin/bash
 TARGET := x86_64-unknown-linux-gnu
-BINARY := $(CURDIR)/target/$(TARGET)/release/lifeboat
+# PROFILE=dev builds in seconds and runs slowly: for work on one test.
+PROFILE ?= release
+export BINARY := $(CURDIR)/target/$(TARGET)/$(PROFILE:dev=debug)/lifeboat
 BED := cd e2e && go run ./cmd/bed
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -56,9 +58,9 @@ target/tools/bin/cargo-deny:
 	cargo install cargo-deny --locked --quiet --root target/tools --target-dir target/tools/build
 
 .PHONY: image-binary
-image-binary: ## The static release binary.
-	@echo "build: lifeboat, static, release"
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --target $(TARGET)
+image-binary: ## The static binary.
+	@echo "build: lifeboat, static, $(PROFILE)"
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --profile $(PROFILE) --target $(TARGET)
 
 .PHONY: image
 image: image-binary bed-build ## The image, as target/bed/lifeboat.tar.

@@ -2,7 +2,7 @@
 # `binary` (the operator), and ends what the script started when that ends, however it ends.
 # shellcheck shell=bash
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-binary=$root/target/x86_64-unknown-linux-gnu/release/lifeboat
+binary=${BINARY:-$root/target/x86_64-unknown-linux-gnu/release/lifeboat}
 
 at_exit_commands=()
 # at_exit COMMAND ...: runs it when the script ends; the last one that was asked for comes first.

@@ -18,7 +18,7 @@ func openBed(root string) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	binary, err := os.ReadFile(filepath.Join(root, "target", "x86_64-unknown-linux-gnu", "release", "lifeboat"))
+	binary, err := os.ReadFile(binaryOf(root))
 	if err != nil {
 		return nil, fmt.Errorf("the operator is not built; run `make image-binary`: %w", err)
 	}
@@ -50,6 +50,14 @@ func openBed(root string) (*World, error) {
 		})
 	}
 	return w, nil
+}
+
+// binaryOf is the operator that make built, or the one that it says.
+func binaryOf(root string) string {
+	if binary := os.Getenv("BINARY"); binary != "" {
+		return binary
+	}
+	return filepath.Join(root, "target", "x86_64-unknown-linux-gnu", "release", "lifeboat")
 }
 
 // LocalStore is the directory of this machine, and so of a cluster's node, that its operator has as
