@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{Compression, Limits, ManifestRef};
 use super::engines::{SourceSpec, TargetSpec};
-use super::restore::{ConflictPolicy, Preflight, Remap, Verify};
+use super::restore::{ConflictPolicy, Deletions, Preflight, Remap, Verify};
 use super::storage_location::StorageLocationSpec;
 use crate::manifest::Identity;
 
@@ -93,6 +93,9 @@ pub struct ImportOrder {
     pub remap: Vec<Remap>,
     /// What happens where the target already holds data.
     pub conflict_policy: ConflictPolicy,
+    /// What becomes of records that the backup does not have.
+    #[serde(default)]
+    pub deletions: Deletions,
     /// Names the target where the restore could destroy something.
     pub confirm: Option<String>,
     /// Say what would happen, and change nothing.

@@ -115,6 +115,16 @@ pub enum ConflictPolicy {
     Replace,
 }
 
+/// What becomes of what the target holds and the backup does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Deletions {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is deleted, in each table (index) that the backup has; one that the backup does not have stays as it is.
+    Mirror,
+}
+
 /// What is checked before the target is touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Preflight {
@@ -143,6 +153,8 @@ pub enum Verify {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.conflictPolicy != 'Replace' || has(self.confirm)").message("conflictPolicy Replace drops what is there: set confirm to the target's url"))]
+#[x_kube(validation = Rule::new("self.deletions != 'Mirror' || has(self.target.kuzzle)").message("deletions Mirror is there for kuzzle only: remove it, or use conflictPolicy Replace"))]
+#[x_kube(validation = Rule::new("self.deletions != 'Mirror' || (self.conflictPolicy == 'Overwrite' && has(self.confirm))").message("deletions Mirror deletes what the backup does not hold: set conflictPolicy to Overwrite and confirm to the target's url"))]
 #[x_kube(validation = Rule::new("!has(self.quiesce)").message("quiesce is not built yet; remove it"))]
 #[x_kube(validation = Rule::new("!has(self.target.emqx) || (self.verify != 'Contains' && self.verify != 'Equal')").message("EMQX's REST API shows no records of an archive: set verify to Counts or None"))]
 #[x_kube(validation = Rule::new("!has(self.target.emqx) || !has(self.remap)").message("EMQX has no databases or other names that could get a new name: remove remap"))]
@@ -157,6 +169,9 @@ pub struct RestoreParameters {
     /// What happens where the target already holds data. Default Fail.
     #[serde(default)]
     pub conflict_policy: ConflictPolicy,
+    /// What becomes of records that the backup does not have. Mirror deletes them, so that what was deleted at the source goes at the standby too. Default Keep.
+    #[serde(default)]
+    pub deletions: Deletions,
     /// Names the target (its url) where the restore could destroy something; `source <url>` to allow a restore into its own source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "text::confirm")]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::api::restore::{ConflictPolicy, Remap};
+use crate::api::restore::{ConflictPolicy, Deletions, Remap};
 pub use crate::manifest::chain::ChainState;
 use crate::manifest::{Chain, Fingerprint, Part};
 
@@ -86,6 +86,9 @@ pub struct ImportPlan {
     pub remap: Vec<Remap>,
     /// What happens where the target already holds data.
     pub conflict_policy: ConflictPolicy,
+    /// What becomes of records that the backup does not have. Mirror only goes with a full backup
+    /// alone, and to engines that say that they can.
+    pub deletions: Deletions,
     /// For a drill: put before every database's name.
     pub drill_prefix: Option<String>,
 }

@@ -93,4 +93,8 @@ impl TargetEngineSpec for KuzzleTarget {
     fn imports(&self, method: &str) -> bool {
         method == "elasticsearch"
     }
+
+    fn mirrors(&self) -> bool {
+        true
+    }
 }

@@ -40,6 +40,11 @@ pub trait EngineSpec {
 pub trait TargetEngineSpec: EngineSpec {
     /// Whether the engine imports what was exported with `method`.
     fn imports(&self, method: &str) -> bool;
+
+    /// Whether the engine can delete what a backup does not hold: `deletions: Mirror`.
+    fn mirrors(&self) -> bool {
+        false
+    }
 }
 
 /// What is backed up: exactly one engine.

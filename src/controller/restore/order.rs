@@ -31,6 +31,7 @@ pub(super) fn import(
         target: spec.target.clone(),
         remap: spec.remap.clone(),
         conflict_policy: spec.conflict_policy,
+        deletions: spec.deletions,
         confirm: spec.confirm.clone(),
         dry_run: spec.dry_run,
         preflight: spec.preflight,

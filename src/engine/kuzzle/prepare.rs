@@ -12,7 +12,7 @@ use super::fault::word;
 use super::import;
 use super::names;
 use super::structure::{self, Definition};
-use crate::api::restore::ConflictPolicy;
+use crate::api::restore::{ConflictPolicy, Deletions};
 use crate::engine::{EngineError, ImportPlan};
 use crate::manifest::Part;
 
@@ -65,6 +65,11 @@ pub(super) async fn prepare(
     structure: &[Part],
     made: &BTreeSet<String>,
 ) -> Result<Vec<String>, EngineError> {
+    if plan.deletions == Deletions::Mirror {
+        return Err(EngineError::NotSupported {
+            problem: "deletions Mirror is not built yet; use conflictPolicy Replace".to_owned(),
+        });
+    }
     let wanted = wanted(plan, structure)?;
     let there = catalog::indices(client).await?;
     let aliases = catalog::aliases(client).await?;

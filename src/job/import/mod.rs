@@ -153,6 +153,7 @@ fn plan_at(order: &ImportOrder, number: usize) -> ImportPlan {
     ImportPlan {
         remap: order.remap.clone(),
         conflict_policy: policy::policy_at(order, number),
+        deletions: order.deletions,
         drill_prefix: order.drill_prefix.clone(),
     }
 }

@@ -3,7 +3,7 @@
 use crate::api::conditions::Reason;
 use crate::api::engines::TargetEngineSpec;
 use crate::api::order::ImportOrder;
-use crate::api::restore::{ConflictPolicy, Verify};
+use crate::api::restore::{ConflictPolicy, Deletions, Verify};
 use crate::job::JobError;
 use crate::manifest::{Chain, Manifest};
 
@@ -64,13 +64,45 @@ pub(super) fn check_supported(
             ),
         ));
     }
+    check_mirror(order, spec, manifests)?;
     check_equal(order, manifests)
+}
+
+/// `Mirror` deletes what a backup does not hold, which only a full backup alone can say.
+fn check_mirror(
+    order: &ImportOrder,
+    spec: &dyn TargetEngineSpec,
+    manifests: &[Manifest],
+) -> Result<(), JobError> {
+    if order.deletions == Deletions::Keep {
+        return Ok(());
+    }
+    let refuse = |problem: String| Err(JobError::refused(Reason::NotSupported, problem));
+    if !spec.mirrors() {
+        return refuse(format!(
+            "{} can't do deletions Mirror; use conflictPolicy Replace",
+            spec.engine()
+        ));
+    }
+    if order.conflict_policy != ConflictPolicy::Overwrite || order.drill_prefix.is_some() {
+        return refuse("deletions Mirror goes with conflictPolicy Overwrite only".to_owned());
+    }
+    if !only_full(manifests) {
+        return refuse(
+            "deletions Mirror needs a full backup alone: a window does not say what was deleted"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+fn only_full(manifests: &[Manifest]) -> bool {
+    matches!(manifests, [one] if one.chain == Chain::Full)
 }
 
 /// `Equal` says that nothing else is there, which only a full backup alone can say.
 fn check_equal(order: &ImportOrder, manifests: &[Manifest]) -> Result<(), JobError> {
-    let only_full = matches!(manifests, [one] if one.chain == Chain::Full);
-    if order.verify == Verify::Equal && !only_full {
+    if order.verify == Verify::Equal && !only_full(manifests) {
         return Err(JobError::refused(
             Reason::NotSupported,
             "verify Equal needs a full backup alone; use Contains for a chain or a window",
@@ -154,6 +186,9 @@ pub(super) fn consequence(order: &ImportOrder) -> &'static str {
     if order.drill_prefix.is_some() {
         return "it would go into databases of the drill's own, which are dropped at the end";
     }
+    if order.deletions == Deletions::Mirror {
+        return "records of the same key would be written over, and those that the backup does not have deleted";
+    }
     match order.conflict_policy {
         ConflictPolicy::Fail => "the target holds nothing under these names",
         ConflictPolicy::Overwrite => {
@@ -177,14 +212,17 @@ pub(super) fn must_look(order: &ImportOrder) -> Result<bool, JobError> {
 
 /// Whether `confirm` says what the policy needs, whatever the target holds.
 pub(super) fn check_confirm(order: &ImportOrder) -> Result<(), JobError> {
-    let drops = order.conflict_policy == ConflictPolicy::Replace && order.drill_prefix.is_none();
-    if !drops || confirmed(order)? {
+    let why = if order.deletions == Deletions::Mirror {
+        "deletions Mirror deletes what the backup does not hold"
+    } else if order.conflict_policy == ConflictPolicy::Replace && order.drill_prefix.is_none() {
+        "conflictPolicy Replace drops what the target holds"
+    } else {
+        return Ok(());
+    };
+    if confirmed(order)? {
         return Ok(());
     }
-    Err(confirmation_missing(
-        order,
-        "conflictPolicy Replace drops what the target holds",
-    ))
+    Err(confirmation_missing(order, why))
 }
 
 /// Whether the import may go into a target that holds `what`.
@@ -248,10 +286,11 @@ fn normal(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::api::common::Limits;
-    use crate::api::engines::{InfluxDbTarget, TargetSpec};
+    use crate::api::engines::{InfluxDbTarget, KuzzleTarget, TargetSpec};
     use crate::api::order::Bounds;
     use crate::api::restore::Preflight;
     use crate::api::storage_location::StorageLocationSpec;
+    use crate::manifest::samples;
 
     const URL: &str = "http://standby:8086";
 
@@ -269,6 +308,7 @@ mod tests {
             },
             remap: vec![],
             conflict_policy: policy,
+            deletions: Deletions::Keep,
             confirm: confirm.map(str::to_owned),
             dry_run: false,
             preflight: Preflight::Digests,
@@ -322,6 +362,58 @@ mod tests {
         let error = check_confirm(&order(ConflictPolicy::Replace, None)).unwrap_err();
         assert_eq!(error.reason(), Reason::ConfirmationMissing);
         assert!(error.to_string().ends_with(&format!("\"{URL}\"")));
+    }
+
+    #[test]
+    fn mirror_is_for_full_backups_and_engines_that_can() {
+        let kuzzle = TargetSpec {
+            kuzzle: Some(KuzzleTarget::default()),
+            ..TargetSpec::default()
+        };
+        let influxdb = order(ConflictPolicy::Overwrite, None).target;
+        for (target, policy, manifests, refused) in [
+            (
+                &kuzzle,
+                ConflictPolicy::Overwrite,
+                vec![samples::full(0)],
+                None,
+            ),
+            (
+                &kuzzle,
+                ConflictPolicy::Overwrite,
+                vec![samples::full(0), samples::window(1, 0, 0)],
+                Some("full backup alone"),
+            ),
+            (
+                &kuzzle,
+                ConflictPolicy::Replace,
+                vec![samples::full(0)],
+                Some("Overwrite only"),
+            ),
+            (
+                &influxdb,
+                ConflictPolicy::Overwrite,
+                vec![samples::full(0)],
+                Some("can't do deletions Mirror"),
+            ),
+        ] {
+            let mut order = order(policy, None);
+            order.target = target.clone();
+            order.deletions = Deletions::Mirror;
+            let seen = check_mirror(&order, target_spec(&order).unwrap(), &manifests).err();
+            let seen = seen.map(|error| error.to_string()).unwrap_or_default();
+            assert!(seen.contains(refused.unwrap_or_default()), "{seen}");
+            assert_eq!(seen.is_empty(), refused.is_none(), "{seen}");
+            order.deletions = Deletions::Keep;
+            check_mirror(&order, target_spec(&order).unwrap(), &manifests).unwrap();
+        }
+        let mut order = order(ConflictPolicy::Overwrite, None);
+        order.deletions = Deletions::Mirror;
+        let error = check_confirm(&order).unwrap_err();
+        assert_eq!(error.reason(), Reason::ConfirmationMissing);
+        order.confirm = Some(URL.to_owned());
+        check_confirm(&order).unwrap();
+        assert!(consequence(&order).ends_with("deleted"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::apply::Applied;
 use super::preflight::Backup;
 use super::{Import, show};
 use crate::api::conditions::Reason;
-use crate::api::restore::{ConflictPolicy, Verify};
+use crate::api::restore::{ConflictPolicy, Deletions, Verify};
 use crate::job::JobError;
 use crate::job::again::try_again;
 use crate::job::parallel::{self, Pool, width};
@@ -129,7 +129,9 @@ impl Import {
     /// Whether records that the backup does not have may be in the target: where it was not empty
     /// before, and where a window was put over what an older backup brought.
     fn others_allowed(&self, manifest: &Manifest) -> bool {
-        self.order.conflict_policy == ConflictPolicy::Overwrite || manifest.chain != Chain::Full
+        let kept = self.order.conflict_policy == ConflictPolicy::Overwrite
+            && self.order.deletions == Deletions::Keep;
+        kept || manifest.chain != Chain::Full
     }
 
     async fn contains(&self, manifest: &Manifest, part: &Part) -> Result<Option<String>, JobError> {

@@ -19,7 +19,7 @@ use crate::api::common::{Codec, Compression, Limits, ManifestRef};
 use crate::api::engines::{InfluxDbSource, InfluxDbTarget, SourceSpec, TargetSpec};
 use crate::api::order::{Bounds, ExportOrder, ImportOrder, Order};
 use crate::api::outcome::{Exported, Imported, Outcome, RunResult};
-use crate::api::restore::{ConflictPolicy, Preflight, Verify};
+use crate::api::restore::{ConflictPolicy, Deletions, Preflight, Verify};
 use crate::api::storage_location::StorageLocationSpec;
 use crate::engine::Engine;
 use crate::manifest::{Commit, Identity, Manifest};
@@ -138,6 +138,7 @@ fn import_order(manifests: Vec<ManifestRef>) -> ImportOrder {
         },
         remap: vec![],
         conflict_policy: ConflictPolicy::Fail,
+        deletions: Deletions::Keep,
         confirm: None,
         dry_run: false,
         preflight: Preflight::Digests,
