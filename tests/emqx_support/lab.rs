@@ -8,7 +8,7 @@ use lifeboat::api::common::{Codec, Compression, Limits, ManifestRef};
 use lifeboat::api::engines::{EmqxLogin, EmqxSource, EmqxTarget, SourceSpec, TargetSpec};
 use lifeboat::api::order::{Bounds, ExportOrder, ImportOrder, Order};
 use lifeboat::api::outcome::{Imported, RunResult};
-use lifeboat::api::restore::{ConflictPolicy, Preflight, Verify};
+use lifeboat::api::restore::{ConflictPolicy, Deletions, Preflight, Verify};
 use lifeboat::api::storage_location::{LocalLocation, StorageLocationSpec};
 use lifeboat::engine::{Access, Engine, ImportPlan, connect_source, connect_target};
 use lifeboat::job::{JobError, Run, execute};
@@ -300,6 +300,7 @@ impl Lab {
             },
             remap: vec![],
             conflict_policy: ConflictPolicy::Fail,
+            deletions: Deletions::Keep,
             confirm: None,
             dry_run: false,
             preflight: Preflight::Digests,
@@ -313,6 +314,7 @@ impl Lab {
         let plan = ImportPlan {
             remap: order.remap.clone(),
             conflict_policy: order.conflict_policy,
+            deletions: order.deletions,
             drill_prefix: order.drill_prefix.clone(),
         };
         let engine = connect_target(&order.target, &self.access(), &plan)?;
