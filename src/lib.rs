@@ -1,7 +1,7 @@
 //! Lifeboat: scheduled backups and disaster recovery of clustered data systems, on Kubernetes.
 //!
 //! Data goes one way: [`api`], [`schedule`], [`retention`] and [`manifest`] are pure; [`storage`]
-//! and [`transfer`] move bytes; [`engine`] speaks to the data systems; `job` is what a job pod
+//! and [`transfer`] move bytes; [`process`] runs commands; [`engine`] speaks to the data systems; `job` is what a job pod
 //! does; `controller` decides when. `controller` and `job` meet only in [`api`] and [`manifest`].
 
 // Tests are read for what they show; these pedantic lints are for the code that they test.
@@ -25,8 +25,10 @@ pub mod controller;
 pub mod engine;
 pub mod job;
 pub mod manifest;
+pub mod process;
 pub mod retention;
 pub mod schedule;
+pub mod secrets;
 pub mod storage;
 pub mod telemetry;
 pub mod transfer;

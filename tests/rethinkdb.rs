@@ -326,6 +326,7 @@ async fn logins_and_certificates() {
         let access = lifeboat::engine::Access {
             credentials: Some(directory.path().to_owned()),
             ca_bundle: ca.then(|| tls.ca.path().to_owned()),
+            ..lifeboat::engine::Access::default()
         };
         let result = source(url, &[], &access).probe().await;
         let error = result.err();

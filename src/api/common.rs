@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::job_pod::{EnvVar, Scratch, Volume, VolumeMount};
 use super::text;
 
 /// A reference to an object of the same namespace.
@@ -157,7 +158,7 @@ pub struct Limits {
 /// is made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.env) && !has(self.volumes) && !has(self.volumeMounts) && !has(self.scratch)").message("job.env, job.volumes, job.volumeMounts and job.scratch are not built yet; remove them"))]
+#[x_kube(validation = Rule::new("!has(self.volumeMounts) || self.volumeMounts.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))").message("each of job.volumeMounts names one of job.volumes"))]
 pub struct JobTemplate {
     /// Resource requests and limits of the container, as in a Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -187,7 +188,8 @@ pub struct JobTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "text::object_name")]
     pub priority_class_name: Option<String>,
-    /// Image of the pod. Default: the controller's own.
+    /// Lifeboat's image. Default: the controller's own. A run that needs a vendor's image has that one
+    /// named with its engine, and only copies Lifeboat's binary out of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "text::image")]
     pub image: Option<String>,
@@ -195,22 +197,22 @@ pub struct JobTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub image_pull_secrets: Option<Vec<LocalRef>>,
-    /// Not built yet.
+    /// Environment variables of the container, and of the commands that a run starts in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub env: Vec<EnvVar>,
+    /// Further volumes of the pod.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub volumes: Vec<Volume>,
+    /// Where they are mounted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["mountPath"]))]
+    pub volume_mounts: Vec<VolumeMount>,
+    /// A directory for what a run can't stream; a run that needs one has it on the node's disk where
+    /// nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "text::open_list")]
-    pub env: Option<Vec<Value>>,
-    /// Not built yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "text::open_list")]
-    pub volumes: Option<Vec<Value>>,
-    /// Not built yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "text::open_list")]
-    pub volume_mounts: Option<Vec<Value>>,
-    /// Not built yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "text::open_object")]
-    pub scratch: Option<Value>,
+    pub scratch: Option<Scratch>,
     /// Further labels of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "text::labels")]

@@ -123,6 +123,10 @@ pub enum Reason {
     VersionUnsupported,
     /// The source changed in a way that spoils the export.
     SourceChanged,
+    /// A command that the spec names failed.
+    CommandFailed,
+    /// The scratch directory can't be used: it is missing or full.
+    ScratchFailed,
     /// No such backup.
     BackupNotFound,
     /// The Backup is not Complete.
@@ -223,6 +227,8 @@ impl Reason {
             Self::DatabaseError => "DatabaseError",
             Self::VersionUnsupported => "VersionUnsupported",
             Self::SourceChanged => "SourceChanged",
+            Self::CommandFailed => "CommandFailed",
+            Self::ScratchFailed => "ScratchFailed",
             Self::BackupNotFound => "BackupNotFound",
             Self::BackupNotComplete => "BackupNotComplete",
             Self::ManifestInvalid => "ManifestInvalid",

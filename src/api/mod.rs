@@ -13,6 +13,7 @@ pub mod common;
 pub mod conditions;
 pub mod engines;
 pub mod generate;
+pub mod job_pod;
 pub mod order;
 pub mod outcome;
 pub mod restore;

@@ -28,12 +28,23 @@ pub mod paths {
     /// Below it the volumes of local locations are mounted into the controller, each at
     /// `<namespace>/<name of the claim>`.
     pub const LOCAL_STORES: &str = "/var/lib/lifeboat/stores";
+    /// Where Lifeboat's binary is copied to in the pod of a vendor's image.
+    pub const BINARY: &str = "/var/run/lifeboat/bin/lifeboat";
+    /// A directory for what a run can't stream; empty at its start, gone with the pod.
+    pub const SCRATCH: &str = "/var/lib/lifeboat/scratch";
     /// Where the outcome is written for the kubelet to pick up.
     pub const TERMINATION_LOG: &str = "/dev/termination-log";
 }
 
 /// Environment variable with the pod's uid, from the downward API: the run id.
 pub const RUN_ID_ENV: &str = "LIFEBOAT_RUN_ID";
+
+/// Environment variable that names those variables whose values are secrets, with commas between.
+pub const SECRET_ENV: &str = "LIFEBOAT_SECRET_ENV";
+
+/// What Lifeboat's own environment variables begin with. A command that a run starts gets none of
+/// them.
+pub const OWN_ENV: &str = "LIFEBOAT_";
 
 /// The orders of a job pod.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -429,6 +429,64 @@ pub(super) fn sha256(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// The name of an environment variable.
+pub(super) fn env_name(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        128,
+        &[
+            (
+                "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
+                "write the variable's name with letters, digits and underscores, and no digit at the start",
+            ),
+            (
+                "!self.startsWith('LIFEBOAT_')",
+                "variables that begin with LIFEBOAT_ are Lifeboat's own; take another name",
+            ),
+        ],
+    )
+}
+
+/// The value of an environment variable.
+pub(super) fn env_value(_: &mut SchemaGenerator) -> Schema {
+    string(0, 4096, &[])
+}
+
+/// The name of a volume. Lifeboat puts four letters before it.
+pub(super) fn volume_name(_: &mut SchemaGenerator) -> Schema {
+    string(1, 59, &[LABEL_NAME])
+}
+
+/// Where a volume is mounted.
+pub(super) fn mount_path(_: &mut SchemaGenerator) -> Schema {
+    string(
+        2,
+        256,
+        &[
+            (
+                "self.matches('^(/[A-Za-z0-9._-]+)+$') && !self.matches('/[.]{1,2}(/|$)')",
+                "write an absolute path such as /data: names of letters, digits, dots, dashes and underscores, none of them . or ..",
+            ),
+            (
+                "!self.matches('^/(((var/)?run|var/lib|usr/local/bin)/lifeboat|dev|proc|sys)(/|$)') && !self.matches('^/(run|var|var/run|var/lib|usr|usr/local|usr/local/bin)$')",
+                "Lifeboat's own files, /dev, /proc or /sys lie at that path or below it; mount the volume elsewhere, such as /data",
+            ),
+        ],
+    )
+}
+
+/// The size of a volume.
+pub(super) fn storage_size(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        16,
+        &[(
+            "self.matches('^[1-9][0-9]{0,9}(Ki|Mi|Gi|Ti|k|M|G|T)?$')",
+            "write bytes as a whole number with Ki, Mi, Gi, Ti, k, M, G or T, such as 10Gi",
+        )],
+    )
+}
+
 /// Labels of a made object.
 pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
     map(

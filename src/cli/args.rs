@@ -44,6 +44,9 @@ pub enum Command {
     Import(OrderArgs),
     /// Run in a job pod: delete what retention does not keep, as the order says
     Prune(OrderArgs),
+    /// Run in a job pod: copy this binary to where a container of another image runs it
+    #[command(hide = true)]
+    Inject(InjectArgs),
 }
 
 const LIST_EXAMPLES: &str = "\
@@ -105,6 +108,14 @@ pub struct OrderArgs {
     /// Directory below which the pod's Secrets, volume and termination message lie
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
+}
+
+/// Where the binary is copied to.
+#[derive(Debug, Args)]
+pub struct InjectArgs {
+    /// The file to make, in a directory that is there
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
 }
 
 /// The bucket or directory that is looked into.
@@ -268,6 +279,8 @@ mod tests {
             ("export", true),
             ("import --order /o.json", true),
             ("list --bucket b --secret-key x", false),
+            ("inject --to /x", true),
+            ("inject", false),
         ];
         for (line, taken) in cases {
             let words = std::iter::once("lifeboat").chain(line.split(' '));

@@ -3,6 +3,7 @@
 mod args;
 mod error;
 mod fetch;
+mod inject;
 mod list;
 mod run;
 mod store;
@@ -66,9 +67,11 @@ fn fail(error: &CliError) -> ExitCode {
 /// Pods log as JSON; people read.
 fn log_format(command: &Command) -> LogFormat {
     match command {
-        Command::Controller(_) | Command::Export(_) | Command::Import(_) | Command::Prune(_) => {
-            LogFormat::Json
-        }
+        Command::Controller(_)
+        | Command::Export(_)
+        | Command::Import(_)
+        | Command::Prune(_)
+        | Command::Inject(_) => LogFormat::Json,
         Command::Verify(args) if args.order.is_some() => LogFormat::Json,
         Command::Verify(_) | Command::List(_) | Command::Fetch(_) | Command::Crds => {
             LogFormat::Human
@@ -89,6 +92,7 @@ async fn run(command: &Command) -> Result<Exit, CliError> {
         },
         Command::List(args) => list::list(args, &mut out).await.map(|()| Exit::Success),
         Command::Fetch(args) => fetch::fetch(args, &mut out).await.map(|()| Exit::Success),
+        Command::Inject(args) => inject::inject(&args.to).map(|()| Exit::Success),
         Command::Crds => {
             let yaml = crate::api::crds_yaml()?;
             out.write_all(yaml.as_bytes())

@@ -1,6 +1,7 @@
 //! What can go wrong with a data system.
 
 use crate::api::conditions::Reason;
+use crate::process::ProcessError;
 use crate::transfer::TransferError;
 
 /// What can go wrong with a data system. Messages say what to do, and hold no secret.
@@ -96,6 +97,15 @@ pub enum EngineError {
         /// What was asked for, and what to do.
         problem: String,
     },
+    /// A command failed.
+    #[error(transparent)]
+    Command(#[from] ProcessError),
+    /// The scratch directory can't be used.
+    #[error("the scratch directory can't be used: {problem}")]
+    Scratch {
+        /// What was seen, and what to do.
+        problem: String,
+    },
     /// Bytes could not be moved.
     #[error(transparent)]
     Transfer(#[from] TransferError),
@@ -117,6 +127,8 @@ impl EngineError {
             Self::BadBackup { .. } => Reason::DataCorrupt,
             Self::TargetNotEmpty { .. } => Reason::TargetNotEmpty,
             Self::NotSupported { .. } => Reason::NotSupported,
+            Self::Command(_) => Reason::CommandFailed,
+            Self::Scratch { .. } => Reason::ScratchFailed,
             Self::Transfer(error) => error.reason(),
         }
     }
@@ -126,6 +138,7 @@ impl EngineError {
         match self {
             Self::Unreachable { .. } | Self::SourceChanged { .. } => true,
             Self::Server { retryable, .. } => *retryable,
+            Self::Command(error) => error.retryable(),
             Self::Transfer(error) => error.retryable(),
             Self::Tls { .. }
             | Self::Credentials { .. }
@@ -135,6 +148,7 @@ impl EngineError {
             | Self::Version { .. }
             | Self::BadBackup { .. }
             | Self::TargetNotEmpty { .. }
+            | Self::Scratch { .. }
             | Self::NotSupported { .. } => false,
         }
     }

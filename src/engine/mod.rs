@@ -5,6 +5,7 @@
 //! `connect_target`.
 
 mod cnosdb;
+pub mod directory;
 mod emqx;
 mod error;
 mod escape;
@@ -30,6 +31,7 @@ pub use types::{
 use crate::api::engines::{SourceSpec, TargetSpec};
 use crate::api::restore::Verify;
 use crate::manifest::{Fingerprint, Part};
+use crate::secrets::Secrets;
 use crate::transfer::{RecordSink, RecordSource};
 
 /// Where an engine finds what must not stand in its spec.
@@ -39,6 +41,10 @@ pub struct Access {
     pub credentials: Option<PathBuf>,
     /// PEM file with certificates to trust.
     pub ca_bundle: Option<PathBuf>,
+    /// An empty directory for what can't be streamed, where the pod has one.
+    pub scratch: Option<PathBuf>,
+    /// What no log line and no message may repeat.
+    pub secrets: Secrets,
 }
 
 /// A connection to one server of a data system, as source or as target.
@@ -101,6 +107,12 @@ pub trait Engine: Send + Sync {
         part: &Part,
         records: &mut dyn RecordSource,
     ) -> Result<ImportReport, EngineError>;
+
+    /// All parts of a backup were handed over: does what needs all of them at once. The next thing is
+    /// their proof, and then the next backup of the chain.
+    async fn parts_imported(&self, _plan: &ImportPlan) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// Whether the engine can do a check.
     fn supports(&self, verify: Verify) -> bool;

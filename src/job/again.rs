@@ -47,7 +47,7 @@ fn may_pass(error: &JobError) -> bool {
         error,
         JobError::Stopped
             | JobError::TimedOut { .. }
-            | JobError::Engine(EngineError::SourceChanged { .. })
+            | JobError::Engine(EngineError::SourceChanged { .. } | EngineError::Command(_))
     );
     !needs_new_run && error.retryable()
 }

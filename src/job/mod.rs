@@ -16,7 +16,6 @@ mod progress;
 mod prune;
 mod report;
 mod run;
-mod secrets;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -29,7 +28,6 @@ pub use clock::RunClock;
 pub use error::JobError;
 pub use progress::{Progress, Snapshot};
 pub use run::Run;
-pub use secrets::Secrets;
 pub use whole::check as check_whole;
 
 use crate::api::conditions::Reason;

@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{JobError, Run, Secrets, execute, import, order, progress, report};
+use super::{JobError, Run, execute, import, order, progress, report};
 use crate::api::conditions::Reason;
 use crate::api::order::{Bounds, Order, RUN_ID_ENV, paths};
 use crate::api::outcome::{Outcome, RunResult};
 use crate::api::storage_location::StorageLocationSpec;
 use crate::engine::{self, Access, Engine};
+use crate::secrets::Secrets;
 use crate::storage::{self, Location, StorageCredentials};
 
 /// How long cleaning up may take once the run's time is over: uploads are aborted, what a drill made
@@ -30,6 +31,7 @@ pub struct PodFiles {
     database_credentials: PathBuf,
     database_ca: PathBuf,
     local_store: PathBuf,
+    scratch: PathBuf,
     termination_log: PathBuf,
 }
 
@@ -43,6 +45,7 @@ impl PodFiles {
             database_credentials: place(paths::DATABASE_CREDENTIALS),
             database_ca: place(paths::DATABASE_CA),
             local_store: place(paths::LOCAL_STORE),
+            scratch: place(paths::SCRATCH),
             termination_log: place(paths::TERMINATION_LOG),
         }
     }
@@ -51,10 +54,11 @@ impl PodFiles {
 /// Runs the order at `order_path`, which has to be of the task `task`, and reports its outcome.
 /// True where it succeeded.
 pub async fn run(task: &str, order_path: &Path, files: &PodFiles) -> bool {
-    let secrets = Secrets::read(&[&files.storage_credentials, &files.database_credentials]);
+    let secrets = Secrets::read(&[&files.storage_credentials, &files.database_credentials])
+        .and_environment(|name| std::env::var(name).ok());
     let run_id = std::env::var(RUN_ID_ENV).unwrap_or_default();
     let outcome = match start(task, order_path, &run_id) {
-        Ok((run, order)) => bounded(&run, &order, files).await,
+        Ok((run, order)) => bounded(&run, &order, files, &secrets).await,
         Err(error) => Outcome {
             run_id,
             result: RunResult::Failed(error.failure()),
@@ -96,14 +100,14 @@ fn bounds(order: &Order) -> &Bounds {
 }
 
 /// Runs the order beside what watches over it.
-async fn bounded(run: &Arc<Run>, order: &Order, files: &PodFiles) -> Outcome {
+async fn bounded(run: &Arc<Run>, order: &Order, files: &PodFiles, secrets: &Secrets) -> Outcome {
     watch_over(run.clock.allowed());
     let helpers = [
         tokio::spawn(stop_on_signal(run.clock.stop_token().clone())),
         tokio::spawn(progress::log_regularly(Arc::clone(&run.progress))),
         tokio::spawn(progress::serve(Arc::clone(&run.progress))),
     ];
-    let result = match connect(order, files) {
+    let result = match connect(order, files, secrets) {
         Ok((location, engine)) => execute(run, order, &location, engine).await,
         Err(error) => Err(error),
     };
@@ -142,11 +146,14 @@ async fn stop_on_signal(stop: CancellationToken) {
 fn connect(
     order: &Order,
     files: &PodFiles,
+    secrets: &Secrets,
 ) -> Result<(Location, Option<Arc<dyn Engine>>), JobError> {
     let location = open_location(storage_of(order), files)?;
     let access = Access {
         credentials: there(&files.database_credentials).map(Path::to_owned),
         ca_bundle: there(&files.database_ca).map(Path::to_owned),
+        scratch: there(&files.scratch).map(Path::to_owned),
+        secrets: secrets.clone(),
     };
     let engine = match order {
         Order::Export(order) => Some(engine::connect_source(&order.source, &access)?.into()),

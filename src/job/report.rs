@@ -4,8 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::api::outcome::{OUTCOME_LIMIT, Outcome, RunResult};
-
-use super::Secrets;
+use crate::secrets::Secrets;
 
 /// The most warnings and the most characters in each that a status takes.
 const WARNINGS_LIMIT: usize = 16;

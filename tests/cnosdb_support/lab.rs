@@ -243,7 +243,7 @@ impl Lab {
         std::fs::write(directory.path().join("password"), password).unwrap();
         let access = Access {
             credentials: Some(directory.path().to_owned()),
-            ca_bundle: None,
+            ..Access::default()
         };
         let engine = self.source_with(CnosDbSource::default(), &access)?;
         engine.probe().await

@@ -215,7 +215,7 @@ impl Lab {
     fn access(&self) -> Access {
         Access {
             credentials: Some(self.secret.path().to_owned()),
-            ca_bundle: None,
+            ..Access::default()
         }
     }
 

@@ -3,15 +3,12 @@
 use serde_json::Value;
 
 /// Ends of the paths whose content is not ours: handed on to Kubernetes, or refused as not built.
-const OPEN: [&str; 14] = [
+const OPEN: [&str; 11] = [
     ".job.affinity",
-    ".job.env[]",
     ".job.resources",
-    ".job.scratch",
     ".job.tolerations[]",
     ".job.topologySpreadConstraints[]",
-    ".job.volumeMounts[]",
-    ".job.volumes[]",
+    ".job.volumes[].hostPath",
     ".replicateTo[]",
     ".source.command",
     ".source.vendorDump",

@@ -110,7 +110,7 @@ impl Locked {
         std::fs::write(credentials.join("password"), password).unwrap();
         Access {
             credentials: Some(credentials),
-            ca_bundle: None,
+            ..Access::default()
         }
     }
 
@@ -279,8 +279,8 @@ async fn certificates_are_checked() {
         (Some(certificate.clone()), None),
     ] {
         let access = Access {
-            credentials: None,
             ca_bundle: bundle,
+            ..Access::default()
         };
         let influxdb = Some(InfluxDbSource {
             url: server.url.clone(),

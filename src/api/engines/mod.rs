@@ -34,6 +34,12 @@ pub trait EngineSpec {
 
     /// How TLS is checked.
     fn tls(&self) -> Option<&Tls>;
+
+    /// The vendor's image that a run needs, where it needs one. The pod runs that image, with
+    /// Lifeboat's binary copied into it and a scratch directory.
+    fn image(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What those who don't know an engine may ask of the settings of a target.

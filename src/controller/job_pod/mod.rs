@@ -4,6 +4,7 @@
 //! is expanded by Kubernetes or seen by a shell, and it holds no secret. Secrets are mounted as
 //! files. The pod gets no token of the API server and fits Pod Security `restricted`.
 
+mod injection;
 mod template;
 mod volumes;
 
@@ -23,6 +24,7 @@ use crate::api::labels;
 use crate::api::order::{Order, RUN_ID_ENV, paths};
 use crate::schedule::bounded_name;
 
+pub use injection::INJECTION;
 pub use template::DEFAULT_TTL;
 pub use volumes::{database_secret, target_secret};
 
@@ -32,7 +34,7 @@ const USER: i64 = 65532;
 const ORDER_LIMIT: usize = 192 * 1024;
 /// The label by which Kubernetes tells a pod's Job.
 pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
-/// Name of the only container.
+/// Name of the container that runs the order.
 pub const CONTAINER: &str = "lifeboat";
 /// What a Job is given beyond its order's timeout, so that the pod ends by its own word.
 pub const DEADLINE_MARGIN: Duration = Duration::from_secs(60);
@@ -161,58 +163,43 @@ pub fn build(request: &JobRequest<'_>) -> Result<Job, JobPodError> {
 }
 
 fn pod_spec(request: &JobRequest<'_>, settings: template::Settings) -> PodSpec {
-    let (volumes, volume_mounts) = volumes::of(request.order);
+    let vendor_image = volumes::vendor_image(request.order);
+    let (mut volumes, mut volume_mounts) = volumes::of(request.order);
+    if vendor_image.is_some() || settings.scratch.is_some() {
+        let scratch = settings.scratch.unwrap_or_default();
+        let (volume, mount) = volumes::scratch(&scratch);
+        volumes.push(volume);
+        volume_mounts.push(mount);
+    }
+    volumes.extend(settings.volumes);
+    volume_mounts.extend(settings.volume_mounts);
+    let mut run = Container {
+        name: CONTAINER.to_owned(),
+        image: Some(settings.image.unwrap_or_else(|| request.image.to_owned())),
+        args: Some(
+            [task(request.order), "--order", paths::ORDER]
+                .map(str::to_owned)
+                .to_vec(),
+        ),
+        env: Some(environment(settings.env)),
+        resources: Some(settings.resources),
+        termination_message_path: Some(paths::TERMINATION_LOG.to_owned()),
+        termination_message_policy: Some("File".to_owned()),
+        security_context: Some(container_security()),
+        volume_mounts: Some(volume_mounts),
+        ..Container::default()
+    };
+    let init_containers = vendor_image.map(|image| {
+        volumes.push(injection::volume());
+        vec![injection::inject(&mut run, image)]
+    });
     PodSpec {
         restart_policy: Some("Never".to_owned()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            // A local store may hold very many files, whose owner need not be set at each start.
-            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                ..SeccompProfile::default()
-            }),
-            ..PodSecurityContext::default()
-        }),
-        containers: vec![Container {
-            name: CONTAINER.to_owned(),
-            image: Some(settings.image.unwrap_or_else(|| request.image.to_owned())),
-            args: Some(
-                [task(request.order), "--order", paths::ORDER]
-                    .map(str::to_owned)
-                    .to_vec(),
-            ),
-            env: Some(vec![EnvVar {
-                name: RUN_ID_ENV.to_owned(),
-                value_from: Some(EnvVarSource {
-                    field_ref: Some(ObjectFieldSelector {
-                        field_path: "metadata.uid".to_owned(),
-                        ..ObjectFieldSelector::default()
-                    }),
-                    ..EnvVarSource::default()
-                }),
-                ..EnvVar::default()
-            }]),
-            resources: Some(settings.resources),
-            termination_message_path: Some(paths::TERMINATION_LOG.to_owned()),
-            termination_message_policy: Some("File".to_owned()),
-            security_context: Some(SecurityContext {
-                allow_privilege_escalation: Some(false),
-                read_only_root_filesystem: Some(true),
-                capabilities: Some(Capabilities {
-                    drop: Some(vec!["ALL".to_owned()]),
-                    ..Capabilities::default()
-                }),
-                ..SecurityContext::default()
-            }),
-            volume_mounts: Some(volume_mounts),
-            ..Container::default()
-        }],
+        security_context: Some(pod_security()),
+        init_containers,
+        containers: vec![run],
         volumes: Some(volumes),
         node_selector: settings.node_selector,
         tolerations: settings.tolerations,
@@ -222,6 +209,51 @@ fn pod_spec(request: &JobRequest<'_>, settings: template::Settings) -> PodSpec {
         priority_class_name: settings.priority_class_name,
         image_pull_secrets: settings.image_pull_secrets,
         ..PodSpec::default()
+    }
+}
+
+/// The run's id, and the variables of the spec.
+fn environment(spec: Vec<EnvVar>) -> Vec<EnvVar> {
+    let mut env = vec![EnvVar {
+        name: RUN_ID_ENV.to_owned(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector {
+                field_path: "metadata.uid".to_owned(),
+                ..ObjectFieldSelector::default()
+            }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    }];
+    env.extend(spec);
+    env
+}
+
+fn pod_security() -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(USER),
+        run_as_group: Some(USER),
+        fs_group: Some(USER),
+        // A local store may hold very many files, whose owner need not be set at each start.
+        fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
+        ..PodSecurityContext::default()
+    }
+}
+
+fn container_security() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Capabilities::default()
+        }),
+        ..SecurityContext::default()
     }
 }
 

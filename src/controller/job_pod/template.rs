@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, LocalObjectReference, ResourceRequirements, Toleration, TopologySpreadConstraint,
+    Affinity, EnvVar, LocalObjectReference, ResourceRequirements, Toleration,
+    TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::de::DeserializeOwned;
@@ -12,6 +13,8 @@ use serde_json::Value;
 
 use super::JobPodError;
 use crate::api::common::JobTemplate;
+use crate::api::job_pod::{self, Scratch};
+use crate::api::order::{OWN_ENV, SECRET_ENV};
 
 /// How long a finished Job is kept where the spec does not say.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(3600);
@@ -27,6 +30,10 @@ pub(super) struct Settings {
     pub(super) service_account_name: Option<String>,
     pub(super) priority_class_name: Option<String>,
     pub(super) image_pull_secrets: Option<Vec<LocalObjectReference>>,
+    pub(super) env: Vec<EnvVar>,
+    pub(super) volumes: Vec<Volume>,
+    pub(super) volume_mounts: Vec<VolumeMount>,
+    pub(super) scratch: Option<Scratch>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) ttl_seconds: i32,
@@ -34,7 +41,6 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn read(template: &JobTemplate) -> Result<Self, JobPodError> {
-        // Fields that are not built are refused by the API server.
         let JobTemplate {
             resources,
             node_selector,
@@ -45,10 +51,10 @@ impl Settings {
             priority_class_name,
             image,
             image_pull_secrets,
-            env: _,
-            volumes: _,
-            volume_mounts: _,
-            scratch: _,
+            env,
+            volumes,
+            volume_mounts,
+            scratch,
             labels,
             annotations,
             ttl,
@@ -86,11 +92,39 @@ impl Settings {
                     })
                     .collect()
             }),
+            env: environment(env)?,
+            volumes: volumes.iter().map(Volume::from).collect(),
+            volume_mounts: volume_mounts.iter().map(VolumeMount::from).collect(),
+            scratch: scratch.clone(),
             labels: labels.clone().unwrap_or_default(),
             annotations: annotations.clone().unwrap_or_default(),
             ttl_seconds: i32::try_from(ttl.as_secs()).unwrap_or(i32::MAX),
         })
     }
+}
+
+/// The variables of the spec, and one that names those of them whose values are secrets.
+fn environment(env: &[job_pod::EnvVar]) -> Result<Vec<EnvVar>, JobPodError> {
+    if let Some(var) = env.iter().find(|var| var.name.starts_with(OWN_ENV)) {
+        return Err(JobPodError::Template {
+            field: "env",
+            problem: format!("{} is a variable of Lifeboat's own", var.name),
+        });
+    }
+    let secret = |var: &&job_pod::EnvVar| {
+        let source = var.value_from.as_ref();
+        source.is_some_and(|source| source.secret_key_ref.is_some())
+    };
+    let secrets: Vec<&str> = env.iter().filter(secret).map(|var| &*var.name).collect();
+    let mut vars: Vec<EnvVar> = env.iter().map(EnvVar::from).collect();
+    if !secrets.is_empty() {
+        vars.push(EnvVar {
+            name: SECRET_ENV.to_owned(),
+            value: Some(secrets.join(",")),
+            ..EnvVar::default()
+        });
+    }
+    Ok(vars)
 }
 
 /// What a run needs at the default parallelism, with room.

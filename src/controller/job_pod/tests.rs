@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::api::common::{CaBundle, Compression, Credentials, KeyRef, Limits, LocalRef, Tls};
 use crate::api::engines::{InfluxDbSource, SourceSpec};
-use crate::api::order::{Bounds, ExportOrder};
+use crate::api::order::{Bounds, ExportOrder, SECRET_ENV};
 use crate::api::storage_location::{S3Location, StorageLocationSpec};
 use crate::manifest::Identity;
 
@@ -265,4 +265,204 @@ fn an_order_that_no_pod_can_be_given_is_refused() {
     })
     .unwrap_err();
     assert!(matches!(error, JobPodError::TooLarge(_)), "{error}");
+}
+
+fn pod_of(template: &JobTemplate) -> PodSpec {
+    job(Some(template))
+        .unwrap()
+        .spec
+        .unwrap()
+        .template
+        .spec
+        .unwrap()
+}
+
+fn template(spec: serde_json::Value) -> JobTemplate {
+    serde_json::from_value(spec).unwrap()
+}
+
+#[test]
+fn variables_of_the_spec_come_behind_ours_and_secret_ones_are_named() {
+    let pod = pod_of(&template(serde_json::json!({"env": [
+        {"name": "PGHOST", "value": "postgres"},
+        {"name": "PGUSER", "valueFrom": {"configMapKeyRef": {"name": "pg", "key": "user"}}},
+        {"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": {"name": "pg", "key": "password"}}},
+        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "pg", "key": "token"}}},
+    ]})));
+    let env = pod.containers[0].env.clone().unwrap();
+    let names: Vec<&str> = env.iter().map(|var| &*var.name).collect();
+    assert_eq!(
+        names,
+        [
+            RUN_ID_ENV,
+            "PGHOST",
+            "PGUSER",
+            "PGPASSWORD",
+            "TOKEN",
+            SECRET_ENV
+        ]
+    );
+    assert_eq!(env[1].value.as_deref(), Some("postgres"));
+    let source = env[3].value_from.clone().unwrap().secret_key_ref.unwrap();
+    assert_eq!((&*source.name, &*source.key), ("pg", "password"));
+    assert_eq!(env[5].value.as_deref(), Some("PGPASSWORD,TOKEN"));
+
+    let none = pod_of(&JobTemplate::default());
+    assert_eq!(none.containers[0].env.as_ref().unwrap().len(), 1);
+    let ours = template(serde_json::json!({"env": [{"name": RUN_ID_ENV, "value": "other"}]}));
+    let error = job(Some(&ours)).unwrap_err().to_string();
+    assert!(
+        error.contains("LIFEBOAT_RUN_ID is a variable of Lifeboat's own"),
+        "{error}"
+    );
+}
+
+#[test]
+fn volumes_of_the_spec_have_names_apart_from_ours() {
+    let pod = pod_of(&template(serde_json::json!({
+        "volumes": [
+            {"name": "storage", "persistentVolumeClaim": {"claimName": "data", "readOnly": true}},
+            {"name": "order", "configMap": {"name": "pg"}},
+            {"name": "store", "secret": {"secretName": "pg"}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+        ],
+        "volumeMounts": [
+            {"name": "storage", "mountPath": "/data", "readOnly": true},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    })));
+    let volumes = pod.volumes.unwrap();
+    let names: BTreeSet<&str> = volumes.iter().map(|volume| &*volume.name).collect();
+    assert_eq!(names.len(), volumes.len(), "{names:?}");
+    let data = volumes
+        .iter()
+        .find(|volume| volume.name == "job-storage")
+        .unwrap();
+    let claim = data.persistent_volume_claim.clone().unwrap();
+    assert_eq!((&*claim.claim_name, claim.read_only), ("data", Some(true)));
+    assert!(
+        volumes
+            .iter()
+            .any(|volume| volume.name == "job-store" && volume.secret.is_some())
+    );
+    assert!(
+        volumes
+            .iter()
+            .any(|volume| volume.name == "job-tmp" && volume.empty_dir.is_some())
+    );
+    let mounts = pod.containers[0].volume_mounts.clone().unwrap();
+    let mount = |path: &str| {
+        mounts
+            .iter()
+            .find(|mount| mount.mount_path == path)
+            .unwrap()
+    };
+    assert_eq!(
+        (&*mount("/data").name, mount("/data").read_only),
+        ("job-storage", Some(true))
+    );
+    assert_eq!(
+        (&*mount("/tmp").name, mount("/tmp").read_only),
+        ("job-tmp", Some(false))
+    );
+}
+
+#[test]
+fn scratch_is_a_directory_of_the_node_or_a_volume_of_its_own() {
+    let none = pod_of(&JobTemplate::default());
+    assert!(
+        none.volumes
+            .unwrap()
+            .iter()
+            .all(|volume| volume.name != "scratch")
+    );
+    let scratch = |spec: serde_json::Value| {
+        let pod = pod_of(&template(serde_json::json!({"scratch": spec})));
+        let mounts = pod.containers[0].volume_mounts.clone().unwrap();
+        let mount = mounts
+            .iter()
+            .find(|mount| mount.mount_path == paths::SCRATCH)
+            .unwrap();
+        assert_ne!(mount.read_only, Some(true));
+        let volumes = pod.volumes.unwrap().into_iter();
+        volumes
+            .into_iter()
+            .find(|volume| volume.name == mount.name)
+            .unwrap()
+    };
+    assert_eq!(
+        scratch(serde_json::json!({})).empty_dir.unwrap().size_limit,
+        None
+    );
+    let bounded = scratch(serde_json::json!({"sizeLimit": "10Gi"}));
+    assert_eq!(bounded.empty_dir.unwrap().size_limit.unwrap().0, "10Gi");
+    let own = scratch(serde_json::json!({"sizeLimit": "10Gi", "storageClassName": "fast"}));
+    assert_eq!(own.empty_dir, None);
+    let claim = own.ephemeral.unwrap().volume_claim_template.unwrap().spec;
+    assert_eq!(claim.storage_class_name.as_deref(), Some("fast"));
+    assert_eq!(
+        claim.resources.unwrap().requests.unwrap()["storage"].0,
+        "10Gi"
+    );
+}
+
+#[test]
+fn secrets_to_pull_images_with_are_handed_on() {
+    let pod = pod_of(&template(
+        serde_json::json!({"imagePullSecrets": [{"name": "a"}, {"name": "b"}]}),
+    ));
+    let names: Vec<String> = pod
+        .image_pull_secrets
+        .unwrap()
+        .into_iter()
+        .map(|s| s.name)
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn a_vendors_image_gets_the_binary_and_stays_restricted() {
+    let job = job(None).unwrap();
+    let mut run = job
+        .spec
+        .unwrap()
+        .template
+        .spec
+        .unwrap()
+        .containers
+        .remove(0);
+    let before = run.clone();
+    let copy = injection::inject(&mut run, "registry/vendor:1");
+    assert_eq!(copy.image, before.image);
+    assert_eq!(
+        copy.args,
+        Some(
+            ["inject", "--to", paths::BINARY]
+                .map(str::to_owned)
+                .to_vec()
+        )
+    );
+    assert_eq!(copy.security_context, before.security_context);
+    assert_eq!(copy.env, None);
+    assert_eq!(run.image.as_deref(), Some("registry/vendor:1"));
+    assert_eq!(run.command, Some(vec![paths::BINARY.to_owned()]));
+    assert_eq!(
+        (&run.args, &run.env, &run.security_context),
+        (&before.args, &before.env, &before.security_context)
+    );
+    // It sees no Secret, and the vendor's container can't change the binary.
+    let [written] = copy.volume_mounts.as_deref().unwrap() else {
+        panic!("one volume")
+    };
+    let read = run.volume_mounts.unwrap().pop().unwrap();
+    assert_eq!(
+        (&written.name, &written.mount_path),
+        (&read.name, &read.mount_path)
+    );
+    assert_eq!(
+        (written.read_only, read.read_only),
+        (Some(false), Some(true))
+    );
+    assert!(paths::BINARY.starts_with(&format!("{}/", read.mount_path)));
+    assert_eq!(injection::volume().name, read.name);
 }

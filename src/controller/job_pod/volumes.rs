@@ -4,13 +4,16 @@
 //! and says by its own word which, instead of hanging until its deadline.
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, DownwardAPIVolumeFile, DownwardAPIVolumeSource, KeyToPath,
-    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume,
-    VolumeMount,
+    ConfigMapVolumeSource, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EmptyDirVolumeSource,
+    EphemeralVolumeSource, KeyToPath, ObjectFieldSelector, PersistentVolumeClaimSpec,
+    PersistentVolumeClaimTemplate, PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume,
+    VolumeMount, VolumeResourceRequirements,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::api::common::{CaBundle, Credentials, Tls};
 use crate::api::engines::{SourceSpec, TargetSpec};
+use crate::api::job_pod::Scratch;
 use crate::api::labels;
 use crate::api::order::{Order, paths};
 use crate::api::storage_location::{AccessMode, StorageLocationSpec};
@@ -36,6 +39,56 @@ pub(super) fn of(order: &Order) -> (Vec<Volume>, Vec<VolumeMount>) {
     );
     volumes.ca("database-ca", database.ca, paths::DATABASE_CA);
     (volumes.volumes, volumes.mounts)
+}
+
+/// The vendor's image that the order needs, where it needs one.
+pub(super) fn vendor_image(order: &Order) -> Option<&str> {
+    match order {
+        Order::Export(order) => order.source.named()?.image(),
+        Order::Import(order) => order.target.named()?.image(),
+        Order::Verify(_) | Order::Prune(_) => None,
+    }
+}
+
+/// The volume for what a run can't stream, and where it is mounted.
+pub(super) fn scratch(settings: &Scratch) -> (Volume, VolumeMount) {
+    let size = settings.size_limit.clone().map(Quantity);
+    let mut volume = Volume {
+        name: "scratch".to_owned(),
+        ..Volume::default()
+    };
+    match &settings.storage_class_name {
+        Some(class) => volume.ephemeral = Some(ephemeral(class, size)),
+        None => {
+            volume.empty_dir = Some(EmptyDirVolumeSource {
+                size_limit: size,
+                ..EmptyDirVolumeSource::default()
+            });
+        }
+    }
+    let mount = VolumeMount {
+        name: volume.name.clone(),
+        mount_path: paths::SCRATCH.to_owned(),
+        ..VolumeMount::default()
+    };
+    (volume, mount)
+}
+
+fn ephemeral(class: &str, size: Option<Quantity>) -> EphemeralVolumeSource {
+    EphemeralVolumeSource {
+        volume_claim_template: Some(PersistentVolumeClaimTemplate {
+            spec: PersistentVolumeClaimSpec {
+                access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+                storage_class_name: Some(class.to_owned()),
+                resources: Some(VolumeResourceRequirements {
+                    requests: size.map(|size| [("storage".to_owned(), size)].into()),
+                    ..VolumeResourceRequirements::default()
+                }),
+                ..PersistentVolumeClaimSpec::default()
+            },
+            ..PersistentVolumeClaimTemplate::default()
+        }),
+    }
 }
 
 /// Name of the Secret with the database's login, where the order's source or target names one.

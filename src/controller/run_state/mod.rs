@@ -8,7 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use kube::ResourceExt;
 
-use super::job_pod::CONTAINER;
+use super::job_pod::{CONTAINER, INJECTION};
 use crate::api::conditions::Reason;
 use crate::api::outcome::{OUTCOME_LIMIT, Outcome, RunResult};
 
@@ -212,8 +212,25 @@ impl<'a> PodView<'a> {
         }
     }
 
+    /// The binary could not be copied, so the container never began.
+    fn not_injected(&self) -> Option<SilentEnd> {
+        let ended = init_container_of(self.pod).and_then(terminated)?;
+        (ended.exit_code != 0).then(|| SilentEnd {
+            reason: Reason::PodNotStarting,
+            message: format!(
+                "Lifeboat's binary could not be copied into the pod (exit code {}); the log of the container {INJECTION} says more",
+                ended.exit_code
+            ),
+            known_dead: true,
+            never_ran: true,
+        })
+    }
+
     /// The pod or Job is over, and the kubelet has not reported the end of the process.
     fn ended_unseen(&self, end: Option<&JobEnd>) -> SilentEnd {
+        if let Some(end) = self.not_injected() {
+            return end;
+        }
         let never_ran = self.container.is_none_or(|status| {
             status.started != Some(true)
                 && status
@@ -254,11 +271,12 @@ impl<'a> PodView<'a> {
     }
 
     fn starting(&self, now: Timestamp) -> RunState {
-        if let Some(waiting) = self
-            .container
-            .and_then(|status| status.state.as_ref())
-            .and_then(|state| state.waiting.as_ref())
-        {
+        let containers = [init_container_of(self.pod), self.container];
+        let waiting = containers
+            .into_iter()
+            .flatten()
+            .filter_map(|status| status.state.as_ref()?.waiting.as_ref());
+        for waiting in waiting {
             let word = waiting.reason.as_deref().unwrap_or_default();
             let text = clean(waiting.message.as_deref().unwrap_or_default());
             let advice = match word {
@@ -356,6 +374,16 @@ fn container_of(pod: &Pod) -> Option<&ContainerStatus> {
         .as_ref()?
         .iter()
         .find(|status| status.name == CONTAINER)
+}
+
+/// The container that copies Lifeboat's binary, where the run has one.
+fn init_container_of(pod: &Pod) -> Option<&ContainerStatus> {
+    pod.status
+        .as_ref()?
+        .init_container_statuses
+        .as_ref()?
+        .iter()
+        .find(|status| status.name == INJECTION)
 }
 
 fn terminated(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {

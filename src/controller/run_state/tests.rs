@@ -148,6 +148,44 @@ fn a_pod_that_cannot_start() {
     }
 }
 
+/// A pod whose container waits for the one that copies Lifeboat's binary.
+fn injecting(phase: &str, state: Value) -> Pod {
+    let mut status = container(json!({"waiting": {"reason": "PodInitializing"}}));
+    status["phase"] = json!(phase);
+    status["initContainerStatuses"] = json!([
+        {"name": "inject", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state},
+    ]);
+    pod(bound(), status)
+}
+
+#[test]
+fn a_binary_that_could_not_be_copied_is_told() {
+    let running = injecting("Pending", json!({"running": {}}));
+    assert_eq!(at(Some(&open_job()), &[running]), RunState::Starting);
+
+    let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": "no such image"}});
+    match at(Some(&open_job()), &[injecting("Pending", waiting)]) {
+        RunState::NotStarting { message, .. } => {
+            assert!(message.contains("no such image"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+
+    let failed = injecting("Failed", json!({"terminated": {"exitCode": 1}}));
+    match at(Some(&open_job()), &[failed]) {
+        RunState::EndedSilently(end) => {
+            assert_eq!(end.reason, Reason::PodNotStarting);
+            assert!(end.known_dead && end.never_ran);
+            assert!(
+                end.message.contains("could not be copied"),
+                "{}",
+                end.message
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_pods_word_counts_when_it_is_the_pods() {
     let told = |message: String, exit: i32| {

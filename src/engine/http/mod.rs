@@ -229,7 +229,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let access = Access {
             credentials: Some(directory.path().to_owned()),
-            ca_bundle: None,
+            ..Access::default()
         };
         let error = login(&access).unwrap_err().to_string();
         assert!(error.contains("no usable key username"), "{error}");

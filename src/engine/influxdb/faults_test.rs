@@ -278,7 +278,7 @@ async fn a_login_goes_into_the_header_only() {
     };
     let access = Access {
         credentials: Some(directory.path().to_owned()),
-        ca_bundle: None,
+        ..Access::default()
     };
     let error = InfluxDb::source(&spec, &access)
         .unwrap()

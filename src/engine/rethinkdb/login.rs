@@ -109,7 +109,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let access = Access {
             credentials: Some(directory.path().to_owned()),
-            ca_bundle: None,
+            ..Access::default()
         };
         let error = Login::read(&access).err().unwrap().to_string();
         assert!(error.contains("no usable key password"), "{error}");
@@ -133,8 +133,8 @@ mod tests {
     fn bundles() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let access = Access {
-            credentials: None,
             ca_bundle: Some(file.path().to_owned()),
+            ..Access::default()
         };
         let error = connector(&access).err().unwrap();
         assert!(

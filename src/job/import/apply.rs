@@ -140,7 +140,9 @@ impl Import {
             applied.add(done);
         }
         result?;
-        applied.check_refused()
+        applied.check_refused()?;
+        let rest = self.engine.parts_imported(plan);
+        self.run.clock.within(rest).await
     }
 
     async fn apply_parts(

@@ -231,7 +231,7 @@ async fn a_secret_in_a_servers_words_does_not_get_out() {
     let order = Order::Export(Box::new(export_order(SLOTS[0])));
     let outcome = outcome(&new_run("a1"), order, &bucket, &engine).await;
     let file = tempfile::NamedTempFile::new().unwrap();
-    let secrets = crate::job::Secrets::from_values(["pa55w0rd".to_owned()]);
+    let secrets = crate::secrets::Secrets::from_values(["pa55w0rd".to_owned()]);
     crate::job::report::write(&outcome, &secrets, file.path());
     let written = std::fs::read_to_string(file.path()).unwrap();
     assert!(!written.contains("pa55w0rd"), "{written}");

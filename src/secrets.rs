@@ -1,9 +1,11 @@
-//! The last guard: no secret that the pod was given leaves it in its outcome.
+//! The last guard: no secret that the pod was given leaves it in its outcome or its log.
 //!
-//! Errors are made without secrets; a server or a store may still repeat one in its own words.
+//! Errors are made without secrets; a server, a store or a command may still repeat one in its own
+//! words.
 
 use std::path::Path;
 
+use crate::api::order::SECRET_ENV;
 use crate::api::outcome::{Outcome, RunResult};
 
 /// Shorter values are no secrets, and taking them out would garble every sentence.
@@ -14,7 +16,7 @@ const FILE_LIMIT: u64 = 64 * 1024;
 const NAMES: [&str; 2] = ["username", "accessKeyId"];
 const MASK: &str = "[secret]";
 
-/// The values of the mounted Secrets.
+/// The values of the Secrets that a pod was given.
 #[derive(Clone, Default)]
 pub struct Secrets(Vec<String>);
 
@@ -44,10 +46,20 @@ impl Secrets {
         Self::from_values(values)
     }
 
+    /// These and the values of the environment variables that [`SECRET_ENV`] names.
+    #[must_use]
+    pub fn and_environment(mut self, value: impl Fn(&str) -> Option<String>) -> Self {
+        let names = value(SECRET_ENV).unwrap_or_default();
+        self.0.extend(names.split(',').filter_map(value));
+        Self::from_values(self.0)
+    }
+
     /// Takes the values as they are.
     pub fn from_values(values: impl IntoIterator<Item = String>) -> Self {
+        // Logs are written line by line, and so would be a key of many lines.
         let mut values: Vec<String> = values
             .into_iter()
+            .flat_map(|value| value.lines().map(str::to_owned).collect::<Vec<_>>())
             .map(|value| value.trim().to_owned())
             .filter(|value| value.chars().count() >= SHORTEST)
             .collect();
@@ -68,7 +80,8 @@ impl Secrets {
         outcome
     }
 
-    fn mask(&self, text: &str) -> String {
+    /// A text without any of the values.
+    pub fn mask(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| {
             text.replace(secret.as_str(), MASK)
         })
@@ -120,5 +133,23 @@ mod tests {
         );
         assert!(text.contains("the server said: bad password [secret] for [secret]"));
         assert!(!format!("{secrets:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn values_of_secret_variables_are_masked() {
+        let environment = |name: &str| {
+            let value = match name {
+                SECRET_ENV => "PGPASSWORD,MISSING",
+                "PGPASSWORD" => "pa55w0rd",
+                "PGUSER" => "reader",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let secrets = Secrets::default().and_environment(environment);
+        let text = "postgresql://reader:pa55w0rd@host";
+        assert_eq!(secrets.mask(text), "postgresql://reader:[secret]@host");
+        let none = Secrets::default().and_environment(|_| None);
+        assert_eq!(none.mask(text), text);
     }
 }
