@@ -173,14 +173,29 @@ pub(super) async fn indexed(client: &Client, database: &str) -> Result<Vec<Strin
     Ok(names)
 }
 
-/// Fields of one measurement that have more than one type.
-pub(super) async fn mixed_fields(
+/// The fields of one measurement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fields {
+    /// One of them, where its name is UTF-8.
+    pub(super) one: Option<String>,
+    /// Those that have more than one type.
+    pub(super) mixed: Vec<String>,
+}
+
+/// Looks at the fields of one measurement.
+pub(super) async fn fields(
     client: &Client,
     database: &str,
     source: &str,
-) -> Result<Vec<String>, EngineError> {
+) -> Result<Fields, EngineError> {
     let tables = field_keys(client, database, source).await?;
-    Ok(tables.iter().flat_map(mixed).collect())
+    let mut rows = tables
+        .iter()
+        .flat_map(|table| table.rows.iter().map(move |row| table.cell(row, "fieldKey")));
+    Ok(Fields {
+        one: rows.find_map(|name| name?.text().map(str::to_owned)),
+        mixed: tables.iter().flat_map(mixed).collect(),
+    })
 }
 
 async fn field_keys(
@@ -230,6 +245,45 @@ pub(super) async fn tag_keys(
         }
     }
     Ok(keys)
+}
+
+/// The values of a tag, at most `limit` of them; none where one is not UTF-8.
+pub(super) async fn tag_values(
+    client: &Client,
+    database: &str,
+    source: &str,
+    key: &str,
+    limit: usize,
+) -> Result<Option<Vec<String>>, EngineError> {
+    let query = format!(
+        "SHOW TAG VALUES ON {} FROM {source} WITH KEY = {} LIMIT {limit}",
+        ql::ident(database),
+        ql::ident(key)
+    );
+    let mut values = Vec::new();
+    for table in client.table(&query).await? {
+        for row in &table.rows {
+            match table.cell(row, "value").and_then(Cell::text) {
+                Some(value) => values.push(value.to_owned()),
+                None => return Ok(None),
+            }
+        }
+    }
+    Ok(Some(values))
+}
+
+/// About how many rows a measurement has: points that have the field `key`.
+pub(super) async fn rows(client: &Client, source: &str, key: &str) -> Result<u64, EngineError> {
+    let query = format!("SELECT count({}::field) AS points FROM {source}", ql::ident(key));
+    let mut rows = 0;
+    for table in client.table(&query).await? {
+        for row in &table.rows {
+            if let Some(Cell::Int(points)) = table.cell(row, "points") {
+                rows += u64::try_from(*points).unwrap_or(0);
+            }
+        }
+    }
+    Ok(rows)
 }
 
 /// All of time, cut where shard groups of a retention policy begin and end, and whether a group has

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
-use super::catalog;
+use super::catalog::{self, Fields};
 use super::client::Client;
 use super::encode::Encoder;
 use super::ql::{self, Range};
 use super::response::Visit;
+use super::slices;
 use crate::engine::{EngineError, PartSummary};
 use crate::transfer::RecordSink;
 
@@ -47,8 +48,16 @@ pub(super) struct Ranges {
 /// Where a field has several types in different shards, one query over all of them gives but one:
 /// integers would become floats, and strings be lost. So then each shard group is asked alone.
 pub(super) async fn ranges(client: &Client, place: &Place) -> Result<Ranges, EngineError> {
-    let mixed = catalog::mixed_fields(client, &place.database, &place.source()).await?;
-    let Some(field) = mixed.first() else {
+    let fields = catalog::fields(client, &place.database, &place.source()).await?;
+    ranges_for(client, place, &fields).await
+}
+
+async fn ranges_for(
+    client: &Client,
+    place: &Place,
+    fields: &Fields,
+) -> Result<Ranges, EngineError> {
+    let Some(field) = fields.mixed.first() else {
         return Ok(Ranges {
             ranges: vec![place.window],
             warning: None,
@@ -81,14 +90,41 @@ pub(super) async fn ranges(client: &Client, place: &Place) -> Result<Ranges, Eng
     })
 }
 
+/// The queries that give all rows of a place, each row once.
+struct Queries {
+    queries: Vec<String>,
+    warning: Option<String>,
+}
+
+async fn queries(client: &Client, place: &Place) -> Result<Queries, EngineError> {
+    let source = place.source();
+    let fields = catalog::fields(client, &place.database, &source).await?;
+    let Ranges { ranges, warning } = ranges_for(client, place, &fields).await?;
+    // A window has few rows for each series, so slices of it would be small.
+    let slices = match &fields.one {
+        Some(field) if fields.mixed.is_empty() && place.window == Range::default() => {
+            let rows = catalog::rows(client, &source, field).await?;
+            slices::slices(client, place, rows).await?
+        }
+        _ => Vec::new(),
+    };
+    let queries = if slices.is_empty() {
+        let whole = |range| ql::select_rows(&source, range, &[]);
+        ranges.into_iter().map(whole).collect()
+    } else {
+        let of = |slice| ql::select_rows(&source, place.window, &[slice]);
+        slices.into_iter().map(of).collect()
+    };
+    Ok(Queries { queries, warning })
+}
+
 /// Streams all rows of a place.
 pub(super) async fn read(
     client: &Client,
     place: &Place,
     visit: &mut (dyn Visit + Send),
 ) -> Result<(), EngineError> {
-    for range in ranges(client, place).await?.ranges {
-        let query = ql::select_rows(&place.source(), range, &[]);
+    for query in queries(client, place).await?.queries {
         let mut rows = client.rows(&query, 1).await?;
         while rows.next(visit).await? {}
     }
@@ -102,9 +138,8 @@ pub(super) async fn export(
     sink: &mut dyn RecordSink,
 ) -> Result<PartSummary, EngineError> {
     let mut encoder = Encoder::default();
-    let Ranges { ranges, warning } = ranges(client, place).await?;
-    for range in ranges {
-        let query = ql::select_rows(&place.source(), range, &[]);
+    let Queries { queries, warning } = queries(client, place).await?;
+    for query in queries {
         let mut rows = client.rows(&query, 1).await?;
         while rows.next(&mut encoder).await? {
             if encoder.waiting() >= PIECE {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::join_all;
 
 use super::InfluxDb;
 use super::stand_in::{Call, Ending, Pack, Reply, StandIn, failed, list, nothing};
@@ -99,6 +100,20 @@ async fn import(
         .import_part(&part(), &mut Once(Some(bytes)))
         .await;
     (report, stand_in.calls())
+}
+
+#[tokio::test]
+async fn many_parts_at_once_don_t_wait_for_one_another() {
+    let stand_in = StandIn::start(|_: &Call| Reply::empty(204)).await;
+    let engine = target(&stand_in);
+    let parts = (0..32).map(|number| {
+        let line = Bytes::from(format!("m v={number} {number}\n"));
+        let engine = &engine;
+        async move { engine.import_part(&part(), &mut Once(Some(line))).await }
+    });
+    let reports = tokio::time::timeout(Duration::from_secs(60), join_all(parts)).await;
+    let written = reports.unwrap().into_iter().map(|report| report.unwrap().written);
+    assert_eq!(written.sum::<u64>(), 32);
 }
 
 fn one_row() -> Vec<u8> {

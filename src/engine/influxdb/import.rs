@@ -166,15 +166,10 @@ fn refuse(report: &mut ImportReport, records: u64, text: &str) {
 async fn send(target: Target<'_>, body: Bytes) -> Result<Written, EngineError> {
     let mut wait = target.first_wait;
     for attempt in 1.. {
-        let answer = {
-            let _permit = target.permits.acquire().await;
-            let policy = Some(target.policy);
-            target
-                .client
-                .write(target.database, policy, body.clone())
-                .await
-        };
-        match answer {
+        let write = target
+            .client
+            .write(target.database, Some(target.policy), body.clone());
+        match write.await {
             Err(error) if attempt < ATTEMPTS && error.retryable() => {
                 tracing::warn!(attempt, %error, "a write failed and is tried again");
                 tokio::time::sleep(wait).await;

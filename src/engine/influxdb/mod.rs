@@ -35,6 +35,7 @@ mod response;
 #[allow(clippy::unwrap_used)]
 mod response_test;
 mod select;
+mod slices;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod stand_in;
