@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"strings"
@@ -84,9 +85,23 @@ func (g *ground) clear() {
 	}
 }
 
+// values gives the fields of a point.
+type values func(n int) string
+
+// steady are values that pack well, as those of counters and gauges at rest.
+func steady(n int) string {
+	return fmt.Sprintf("a=%d.25,b=%di,c=%t,d=%f", n%1000, n, n%2 == 0, float64(n)/7)
+}
+
+// noisy are values that hardly pack, as those of measuring instruments.
+func noisy(n int) string {
+	random := rand.New(rand.NewPCG(uint64(n), 0))
+	return fmt.Sprintf("a=%v,b=%di,c=%t,d=%v", random.NormFloat64(), random.Int64N(1<<40), random.Int64N(2) == 0, random.Float64())
+}
+
 // fill writes points with four fields in 200 series, and says how many bytes of line protocol
 // they were.
-func (g *ground) fill(ctx context.Context, database string, points int) (bytes int, err error) {
+func (g *ground) fill(ctx context.Context, database string, points int, fields values) (bytes int, err error) {
 	if err := g.Source.Execute(ctx, fmt.Sprintf("CREATE DATABASE %q", database)); err != nil {
 		return 0, err
 	}
@@ -95,7 +110,7 @@ func (g *ground) fill(ctx context.Context, database string, points int) (bytes i
 	for first := 0; first < points; first += batch {
 		var lines strings.Builder
 		for n := first; n < min(first+batch, points); n++ {
-			fmt.Fprintf(&lines, "m%d,host=h%03d,region=eu a=%d.25,b=%di,c=%t,d=%f %d\n", n%8, n%200, n%1000, n, n%2 == 0, float64(n)/7, start+int64(n)*1_000_000)
+			fmt.Fprintf(&lines, "m%d,host=h%03d,region=eu %s %d\n", n%8, n%200, fields(n), start+int64(n)*1_000_000)
 		}
 		bytes += lines.Len()
 		if err := g.Source.Write(ctx, database, lines.String()); err != nil {

@@ -11,27 +11,34 @@ import (
 )
 
 // memory measures the most memory that the job's pod used, without page cache, for little and for
-// much data. Stored as they are, 100 MB fill every buffer that 1 GB does: that is where growth with
-// the data would show. Packed, they fill but a part of the buffers of the upload.
+// much data. 100 MB of noise fill every buffer that 1 GB does, packed or not: that is where growth
+// with the data would show. Of steady values, which pack to a fourteenth, 100 MB fill but a part of
+// the buffers of the upload.
 func memory(ctx context.Context, g *ground) error {
-	const pointsPer100MB = 1_400_000
-	for _, size := range []struct {
-		name   string
-		points int
-	}{{"100m", pointsPer100MB}, {"1g", 10 * pointsPer100MB}} {
-		database := "bench_memory_" + size.name
-		bytes, err := g.fill(ctx, database, size.points)
-		if err != nil {
-			return err
-		}
-		for _, codec := range []string{"zstd", "none"} {
-			measured, err := g.memoryOf(ctx, size.name+"-"+codec, database, codec)
+	for _, kind := range []struct {
+		name           string
+		fields         values
+		pointsPer100MB int
+		codecs         []string
+	}{{"noisy", noisy, 1_000_000, []string{"zstd"}}, {"steady", steady, 1_400_000, []string{"zstd", "none"}}} {
+		for _, size := range []struct {
+			name  string
+			times int
+		}{{"100m", 1}, {"1g", 10}} {
+			database := "bench_memory_" + kind.name + "_" + size.name
+			bytes, err := g.fill(ctx, database, size.times*kind.pointsPer100MB, kind.fields)
 			if err != nil {
 				return err
 			}
-			fmt.Printf("memory: %d MB of line protocol, codec %s: %s\n", bytes>>20, codec, measured)
+			for _, codec := range kind.codecs {
+				measured, err := g.memoryOf(ctx, kind.name+"-"+size.name+"-"+codec, database, codec)
+				if err != nil {
+					return err
+				}
+				fmt.Printf("memory: %d MB of line protocol, %s values, codec %s: %s\n", bytes>>20, kind.name, codec, measured)
+			}
+			g.drop(database)
 		}
-		g.drop(database)
 	}
 	return nil
 }

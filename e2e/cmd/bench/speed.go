@@ -14,7 +14,7 @@ import (
 // speed measures export and import against the vendor's tools, on the same data.
 func speed(ctx context.Context, g *ground) error {
 	const database, points = "bench_speed", 2_000_000
-	bytes, err := g.fill(ctx, database, points)
+	bytes, err := g.fill(ctx, database, points, steady)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ var counter = regexp.MustCompile(`^apiserver_request_total\{(.*)\} ([0-9.e+]+)$`
 // writes counts what the Backups of a schedule cost the API server.
 func writes(ctx context.Context, g *ground) error {
 	const database = "bench_writes"
-	if _, err := g.fill(ctx, database, 1000); err != nil {
+	if _, err := g.fill(ctx, database, 1000, steady); err != nil {
 		return err
 	}
 	defer g.drop(database)
