@@ -171,6 +171,50 @@ async fn fields_of_several_types_keep_each_of_them() {
 }
 
 #[tokio::test]
+async fn a_large_measurement_goes_round_in_slices() {
+    let Some(lab) = Lab::take("slices").await else {
+        return;
+    };
+    lab.clean().await;
+    let db = format!("{}db", lab.prefix);
+    lab.a.ask(&format!("CREATE DATABASE {db}")).await;
+    // Some points have no host, and `a` has far too many values to be asked for one by one.
+    let hosts = [
+        ",host=plain",
+        ",host=it's",
+        ",host=back\\slash",
+        ",host=two\\ words",
+        ",host=\"q\"",
+        ",host=ü",
+        "",
+    ];
+    const POINTS: usize = 40_000;
+    for start in (0..POINTS).step_by(5000) {
+        let mut lines = String::new();
+        for at in start..start + 5000 {
+            let host = hosts[at % hosts.len()];
+            lines.push_str(&format!("m,a={}{host} v={at}i {at}\n", at % 2000));
+        }
+        lab.a.write(&db, "autogen", lines.into()).await;
+    }
+    let moved = lab.copy(&[whole(db.clone())], ImportPlan::default()).await;
+    assert_eq!(moved.records(), POINTS as u64);
+    let file = String::from_utf8_lossy(&moved.export.parts[0].file).into_owned();
+    let host_of = |line: &str| Some(line.split_once(",host=")?.1.split_once(" v=")?.0.to_owned());
+    let mut slices: Vec<Option<String>> = file
+        .lines()
+        .filter(|line| line.starts_with("m,"))
+        .map(host_of)
+        .collect();
+    slices.dedup();
+    assert_eq!(slices.len(), hosts.len(), "{slices:?}");
+    let (a, b) = (lab.a.picture(&db).await, lab.b.picture(&db).await);
+    assert_eq!(a, b);
+    moved.verify_all().await;
+    lab.clean().await;
+}
+
+#[tokio::test]
 async fn what_the_target_cannot_take_is_counted_by_reason() {
     let Some(lab) = Lab::take("refuse").await else {
         return;

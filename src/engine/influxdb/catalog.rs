@@ -189,9 +189,12 @@ pub(super) async fn fields(
     source: &str,
 ) -> Result<Fields, EngineError> {
     let tables = field_keys(client, database, source).await?;
-    let mut rows = tables
-        .iter()
-        .flat_map(|table| table.rows.iter().map(move |row| table.cell(row, "fieldKey")));
+    let mut rows = tables.iter().flat_map(|table| {
+        table
+            .rows
+            .iter()
+            .map(move |row| table.cell(row, "fieldKey"))
+    });
     Ok(Fields {
         one: rows.find_map(|name| name?.text().map(str::to_owned)),
         mixed: tables.iter().flat_map(mixed).collect(),
@@ -274,7 +277,10 @@ pub(super) async fn tag_values(
 
 /// About how many rows a measurement has: points that have the field `key`.
 pub(super) async fn rows(client: &Client, source: &str, key: &str) -> Result<u64, EngineError> {
-    let query = format!("SELECT count({}::field) AS points FROM {source}", ql::ident(key));
+    let query = format!(
+        "SELECT count({}::field) AS points FROM {source}",
+        ql::ident(key)
+    );
     let mut rows = 0;
     for table in client.table(&query).await? {
         for row in &table.rows {

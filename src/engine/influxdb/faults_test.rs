@@ -112,7 +112,10 @@ async fn many_parts_at_once_don_t_wait_for_one_another() {
         async move { engine.import_part(&part(), &mut Once(Some(line))).await }
     });
     let reports = tokio::time::timeout(Duration::from_secs(60), join_all(parts)).await;
-    let written = reports.unwrap().into_iter().map(|report| report.unwrap().written);
+    let written = reports
+        .unwrap()
+        .into_iter()
+        .map(|report| report.unwrap().written);
     assert_eq!(written.sum::<u64>(), 32);
 }
 

@@ -85,7 +85,11 @@ mod tests {
             (&[2], 1, None),
         ] {
             let tags: Vec<Tag> = counts.iter().map(|values| tag("t", *values)).collect();
-            assert_eq!(finest(&tags, most), want.map(|at: usize| &tags[at]), "{counts:?}");
+            assert_eq!(
+                finest(&tags, most),
+                want.map(|at: usize| &tags[at]),
+                "{counts:?}"
+            );
         }
     }
 
