@@ -96,8 +96,12 @@ pub struct ImportOrder {
     pub restore: String,
     /// Where from.
     pub storage: StorageLocationSpec,
-    /// What is imported, in order: a full backup and its windows, or one window.
+    /// What is imported, in order: a full backup and its windows, or one window. Empty for a vendor's
+    /// dump.
     pub manifests: Vec<ManifestRef>,
+    /// The vendor's dump that is imported: its path below the location's prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_dump: Option<String>,
     /// Where to.
     pub target: TargetSpec,
     /// New names.

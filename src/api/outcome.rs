@@ -59,8 +59,10 @@ pub struct Exported {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Imported {
-    /// Consistency time of the newest backup that is now in the target.
-    pub consistency_time: jiff::Timestamp,
+    /// Consistency time of the newest backup that is now in the target; none for a vendor's dump,
+    /// which does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency_time: Option<jiff::Timestamp>,
     /// The check that was passed.
     pub verified: Verify,
     /// What was moved.

@@ -68,10 +68,20 @@ pub struct ManifestSource {
     pub scope: ChainScope,
 }
 
+/// A dump that the vendor's own tool made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VendorDumpSource {
+    /// The StorageLocation that is read.
+    pub storage: LocalRef,
+    /// The dump's directory, or its file, below the location's prefix and outside `lifeboat/`.
+    #[schemars(schema_with = "text::dump_path")]
+    pub path: String,
+}
+
 /// What is restored: exactly one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.vendorDump)").message("vendorDump is not built yet; use backup, latest, asOf or manifest"))]
 #[x_kube(validation = Rule::new("(has(self.backup) ? 1 : 0) + (has(self.latest) ? 1 : 0) + (has(self.asOf) ? 1 : 0) + (has(self.manifest) ? 1 : 0) + (has(self.vendorDump) ? 1 : 0) == 1").message("source takes exactly one of backup, latest, asOf, manifest or vendorDump"))]
 pub struct RestoreSource {
     /// A Backup of the same namespace.
@@ -86,9 +96,9 @@ pub struct RestoreSource {
     /// A manifest in a bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<ManifestSource>,
-    /// Not built yet.
+    /// A dump that the vendor's own tool made, of a kind that docs/vendor-dumps.md lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vendor_dump: Option<NotBuilt>,
+    pub vendor_dump: Option<VendorDumpSource>,
 }
 
 /// A new name for a database (an index, a table).
@@ -245,6 +255,7 @@ pub struct RestoreParameters {
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.source.vendorDump) || self.preflight != 'Sizes'").message("a vendor's dump says nothing of its sizes, so all of it is read before the target is touched: remove preflight"))]
 #[x_kube(validation = Rule::new("!self.drill || (self.conflictPolicy == 'Fail' && !has(self.confirm) && !has(self.remap) && !self.dryRun)").message("a drill writes only into names of its own and drops them at its end: remove conflictPolicy, confirm, remap and dryRun, or remove drill"))]
 #[x_kube(validation = Rule::new("!self.drill || !has(self.target.emqx)").message("EMQX has no databases or other names that a drill could have to itself: restore into an EMQX that is there for drills alone, with conflictPolicy Overwrite"))]
 pub struct RestoreSpec {

@@ -417,6 +417,25 @@ pub(super) fn manifest_path(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// Where a vendor's dump lies.
+pub(super) fn dump_path(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        512,
+        &[
+            NO_CONTROL,
+            (
+                r"self.matches(r'^[^/\\]+(/[^/\\]+)*$') && !self.matches('(^|/)[.][.]?(/|$)')",
+                "write the path below the location's prefix as names with one slash between, such as dumps/kuzzle/2026-11-20; none is . or ..",
+            ),
+            (
+                "!self.matches('^lifeboat(/|$)')",
+                "below lifeboat/ lie Lifeboat's own backups: restore those with backup, latest, asOf or manifest",
+            ),
+        ],
+    )
+}
+
 /// A SHA-256 digest in hex.
 pub(super) fn sha256(_: &mut SchemaGenerator) -> Schema {
     string(

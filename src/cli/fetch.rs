@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::args::{FetchArgs, Format};
 use super::{CliError, store, text};
-use crate::engine::{VendorLayout, vendor_layout};
+use crate::engine::{DirectoryLayout, VendorLayout, vendor_layout};
 use crate::job::JobError;
 use crate::manifest::line::parse_manifest_key;
 use crate::manifest::{Manifest, Part, PartFile, own_name};
@@ -121,17 +121,19 @@ struct Fetch {
 
 impl Fetch {
     async fn backup(&mut self, number: usize, manifest: &Manifest) -> Result<(), CliError> {
-        if self.format == Format::Vendor
-            && let Some(layout) = vendor_layout(&manifest.source.engine)
-        {
-            return self.laid_out(layout, manifest).await;
-        }
-        // An archive of one file, which its engine's module packs.
-        if self.format == Format::Vendor && manifest.source.engine == "rethinkdb" {
-            let packed = rethinkdb::archive(&self.location, manifest, &self.to).await?;
-            self.files += packed.files;
-            self.bytes += packed.bytes;
-            return Ok(());
+        if self.format == Format::Vendor {
+            match vendor_layout(&manifest.source.engine) {
+                Some(VendorLayout::Directory(layout)) => {
+                    return self.laid_out(layout, manifest).await;
+                }
+                Some(VendorLayout::RethinkDbArchive) => {
+                    let packed = rethinkdb::archive(&self.location, manifest, &self.to).await?;
+                    self.files += packed.files;
+                    self.bytes += packed.bytes;
+                    return Ok(());
+                }
+                None => {}
+            }
         }
         let mut index = IndexReader::open(self.location.clone(), manifest)?;
         let mut part_number = 0;
@@ -161,7 +163,7 @@ impl Fetch {
     /// A directory as the vendor's tool wants it: first what is no record, then the records.
     async fn laid_out(
         &mut self,
-        layout: VendorLayout,
+        layout: DirectoryLayout,
         manifest: &Manifest,
     ) -> Result<(), CliError> {
         let mut structure = Vec::new();

@@ -15,6 +15,7 @@ mod kuzzle;
 mod number;
 mod rethinkdb;
 mod types;
+mod vendor;
 mod window;
 
 use std::path::PathBuf;
@@ -27,12 +28,13 @@ pub use types::{
     ChainPlan, ChainState, ContainsReport, ExportPlan, ExportRequest, ImportPlan, ImportReport,
     PartPlan, PartSummary, ServerInfo, TargetState,
 };
+pub use vendor::{DirectoryLayout, VendorDump, VendorFile, VendorLayout, part_file, vendor_layout};
 
 use crate::api::engines::{SourceSpec, TargetSpec};
 use crate::api::restore::Verify;
 use crate::manifest::{Fingerprint, Part};
 use crate::secrets::Secrets;
-use crate::transfer::{RecordSink, RecordSource};
+use crate::transfer::{Dump, RecordSink, RecordSource};
 
 /// Where an engine finds what must not stand in its spec.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +77,13 @@ pub trait Engine: Send + Sync {
     /// Looks at a finished export once more: a source that was dropped, renamed or restarted while
     /// it was read is an error.
     async fn finish_export(&self, plan: &ExportPlan) -> Result<(), EngineError>;
+
+    /// Reads a dump that the vendor's own tool made, all of it, and says what it is made of.
+    async fn open_dump(&self, _dump: Dump) -> Result<Box<dyn VendorDump>, EngineError> {
+        Err(EngineError::NotSupported {
+            problem: "the dumps of this target's vendor are not read yet: restore a backup that Lifeboat made, or use the vendor's own tool".to_owned(),
+        })
+    }
 
     /// Whether `part` of a backup is to be restored: a spec may name some of them. What is not wanted
     /// is neither made nor imported nor checked.
@@ -188,29 +197,6 @@ pub fn connect_target(
         return Ok(Box::new(emqx::Emqx::target(spec, access, plan)?));
     }
     Err(not_built("target"))
-}
-
-/// A small file that the vendor's tool wants beside the records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VendorFile {
-    /// Its name, without directories. The records of a part may follow in a file of the same name.
-    pub name: String,
-    /// What is in it.
-    pub content: Vec<u8>,
-}
-
-/// How a directory is laid out that the vendor's own tool restores.
-#[derive(Clone, Copy, Debug)]
-pub struct VendorLayout {
-    /// The name of the file that the records of a part go into, one part after another.
-    pub records_file: fn(&Part) -> Result<String, EngineError>,
-    /// The files beside them, of all parts that hold no records.
-    pub other_files: fn(&[Part]) -> Result<Vec<VendorFile>, EngineError>,
-}
-
-/// The layout of an engine's vendor, where that has one: most read each file by itself.
-pub fn vendor_layout(engine: &str) -> Option<VendorLayout> {
-    (engine == "kuzzle").then_some(kuzzle::VENDOR_LAYOUT)
 }
 
 fn not_built(side: &str) -> EngineError {

@@ -58,11 +58,18 @@ pub(super) fn join(prefix: &str, key: &str) -> Result<Path, StorageError> {
 }
 
 fn refused(key: &str, problem: &str) -> StorageError {
-    let shown: String = key.chars().take(120).collect();
     StorageError::lasting(
         Reason::ManifestInvalid,
-        format!("the key {shown:?} {problem}: it was not written by Lifeboat and is not touched"),
+        format!(
+            "the key {:?} {problem}: it was not written by Lifeboat and is not touched",
+            shown(key)
+        ),
     )
+}
+
+/// The begin of a key, for people.
+pub(super) fn shown(key: &str) -> String {
+    key.chars().take(120).collect()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::StorageError;
 use super::fault::Fault;
 use super::http::StoreClock;
 use super::key::{check_key, join};
+use super::outside::{Names, check_name};
 use super::volume::Volume;
 use crate::api::conditions::Reason;
 
@@ -32,11 +33,22 @@ pub enum Created {
     Exists,
 }
 
+/// An object that is read.
+pub(crate) struct Opened {
+    /// Bytes of the whole object.
+    pub(crate) size: u64,
+    /// What changes when the object does: its ETag, or where a store has none its time.
+    pub(crate) version: String,
+    /// The bytes that were asked for.
+    pub(crate) stream: BoxStream<'static, Result<Bytes, StorageError>>,
+}
+
 /// A bucket and prefix that is open. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Location {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) prefix: String,
+    names: Names,
     place: Arc<str>,
     read_only: bool,
     clock: Clock,
@@ -67,6 +79,7 @@ impl Location {
         Self {
             store,
             prefix: prefix.to_owned(),
+            names: Names::Own,
             place: place.into(),
             read_only,
             clock: clock.map_or(Clock::None, Clock::Answers),
@@ -97,6 +110,14 @@ impl Location {
     /// The same location, forbidding to write, for tests.
     #[cfg(test)]
     pub(crate) fn into_read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// A directory with a vendor's files, for reading only.
+    pub(super) fn into_outside(mut self, prefix: String) -> Self {
+        self.prefix = prefix;
+        self.names = Names::Vendor;
         self.read_only = true;
         self
     }
@@ -301,14 +322,14 @@ impl Location {
         .await
     }
 
-    /// A stream of an object's bytes from `offset` on, up to `end`, and the object's whole size.
-    /// None where there is no such object. No retries: the caller resumes.
+    /// An object's bytes from `offset` on, up to `end`. None where there is no such object. No
+    /// retries: the caller resumes.
     pub(crate) async fn read(
         &self,
         key: &str,
         offset: u64,
         end: u64,
-    ) -> Result<Option<(u64, BoxStream<'static, Result<Bytes, StorageError>>)>, StorageError> {
+    ) -> Result<Option<Opened>, StorageError> {
         let path = self.path(key)?;
         let what = format!("reading {key}");
         let options = GetOptions {
@@ -318,11 +339,20 @@ impl Location {
         match self.store.get_opts(&path, options).await {
             Ok(got) => {
                 let size = got.meta.size;
+                let version = got
+                    .meta
+                    .e_tag
+                    .clone()
+                    .unwrap_or_else(|| got.meta.last_modified.to_rfc3339());
                 let location = self.clone();
                 let stream = got
                     .into_stream()
                     .map_err(move |error| location.explain(&error, &what));
-                Ok(Some((size, stream.boxed())))
+                Ok(Some(Opened {
+                    size,
+                    version,
+                    stream: stream.boxed(),
+                }))
             }
             Err(error) => {
                 let fault = Fault::of(&error);
@@ -375,7 +405,10 @@ impl Location {
     }
 
     pub(super) fn path(&self, key: &str) -> Result<Path, StorageError> {
-        check_key(key)?;
+        match self.names {
+            Names::Own => check_key(key)?,
+            Names::Vendor => check_name(key)?,
+        }
         join(&self.prefix, key)
     }
 

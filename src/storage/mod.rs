@@ -1,6 +1,7 @@
 //! From a `StorageLocation` to an object store, with errors that tell one fault from another.
 //!
 //! [`open`] gives a [`Location`]; all keys are below its prefix and begin with `lifeboat/v1/`.
+//! What lies beside them is a vendor's, and only read: [`Location::outside`].
 
 mod claims;
 mod credentials;
@@ -11,6 +12,7 @@ mod key;
 mod listing;
 mod location;
 mod open;
+mod outside;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -24,6 +26,7 @@ pub use credentials::{AzureKey, S3Keys, StorageCredentials};
 pub use error::StorageError;
 pub use key::{ROOT, check_key};
 pub use listing::Entry;
+pub(crate) use location::Opened;
 pub use location::{Created, Location};
 pub use open::open;
 pub use unfinished::Unfinished;

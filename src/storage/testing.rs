@@ -20,6 +20,16 @@ use tokio::sync::Notify;
 
 use super::Location;
 
+/// A location that holds these files below a directory.
+pub(crate) async fn store_of(directory: &str, files: &[(String, Bytes)]) -> Location {
+    let store = InMemory::new();
+    for (name, content) in files {
+        let path = Path::parse(format!("prefix/{directory}/{name}")).unwrap();
+        store.put(&path, content.clone().into()).await.unwrap();
+    }
+    Location::on(Arc::new(store))
+}
+
 /// An operation that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {

@@ -106,6 +106,10 @@ impl Volume {
             };
             match fs::symlink_metadata(&at) {
                 Ok(found) if kind_of(found.file_type()) == Some(wanted) => {}
+                // As in a bucket: nothing lies below an object.
+                Ok(found) if found.is_file() && wanted == Kind::Directory && kind == wanted => {
+                    return Ok(None);
+                }
                 Ok(_) => return Err(broken(odd())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(broken(error)),

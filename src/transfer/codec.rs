@@ -105,7 +105,7 @@ pub(crate) enum Decoder {
         /// True between frames.
         at_end: bool,
     },
-    Gzip(Box<flate2::write::GzDecoder<Vec<u8>>>),
+    Gzip(Box<flate2::write::MultiGzDecoder<Vec<u8>>>),
     None,
 }
 
@@ -120,7 +120,7 @@ impl Decoder {
                     at_end: true,
                 }
             }
-            Codec::Gzip => Self::Gzip(Box::new(flate2::write::GzDecoder::new(Vec::new()))),
+            Codec::Gzip => Self::Gzip(Box::new(flate2::write::MultiGzDecoder::new(Vec::new()))),
             Codec::None => Self::None,
         })
     }

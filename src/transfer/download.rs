@@ -1,5 +1,6 @@
 //! The stored bytes of one file, resumed where a connection breaks.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use super::TransferError;
-use crate::storage::{Location, StorageError};
+use crate::storage::{Location, Opened, StorageError};
 
 /// Tries without a byte in between before the file is given up.
 const FRUITLESS_TRIES: u32 = 4;
@@ -16,11 +17,13 @@ const TRIES: u32 = 50;
 /// The first pause; doubled with each fruitless try.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Reads exactly as many bytes as the manifest says.
+/// Reads exactly as many bytes as it is told.
 pub(super) struct FileDownload {
     location: Location,
     key: String,
     size: u64,
+    /// The version of the object that was seen first, where a file may have only one.
+    version: Option<Arc<OnceLock<String>>>,
     read: u64,
     stream: Option<BoxStream<'static, Result<Bytes, StorageError>>>,
     fruitless: u32,
@@ -33,11 +36,18 @@ impl FileDownload {
             location,
             key,
             size,
+            version: None,
             read: 0,
             stream: None,
             fruitless: 0,
             tries: 0,
         }
+    }
+
+    /// Holds the object to the version that is noted there, or notes it.
+    pub(super) fn held_to(mut self, version: Arc<OnceLock<String>>) -> Self {
+        self.version = Some(version);
+        self
     }
 
     /// The next bytes; none at the end. A file of another size is an error before its first byte.
@@ -66,9 +76,18 @@ impl FileDownload {
         let Some(stream) = &mut self.stream else {
             self.tries += 1;
             let found = self.location.read(&self.key, self.read, self.size).await?;
-            let (size, stream) = found.ok_or_else(|| self.corrupt("it is missing"))?;
+            let Opened {
+                size,
+                version,
+                stream,
+            } = found.ok_or_else(|| self.corrupt("it is missing"))?;
             if size != self.size {
                 return Err(self.corrupt(&format!("it has {size} bytes instead of {}", self.size)));
+            }
+            if let Some(noted) = &self.version
+                && *noted.get_or_init(|| version.clone()) != version
+            {
+                return Err(self.corrupt("it was written anew while it was read"));
             }
             self.stream = Some(stream);
             return Ok(None);

@@ -29,6 +29,24 @@ pub enum TransferError {
         /// What was seen.
         problem: String,
     },
+    /// A file of a vendor's dump can't be used.
+    #[error("the file {file:?} of the vendor's dump can't be used: {problem}")]
+    Dump {
+        /// Its name.
+        file: String,
+        /// What was seen.
+        problem: String,
+    },
+    /// There is no dump at a path.
+    #[error(
+        "there is no file at or below {path} in the {place}; write source.vendorDump.path as the dump's directory or file below the location's prefix"
+    )]
+    NoDump {
+        /// The path.
+        path: String,
+        /// The location, in words.
+        place: String,
+    },
     /// There is no such backup.
     #[error("there is no backup at {path}; `lifeboat list` shows those that are there")]
     NotFound {
@@ -70,8 +88,9 @@ impl TransferError {
         match self {
             Self::Storage(error) => error.reason,
             Self::Manifest { .. } => Reason::ManifestInvalid,
-            Self::Corrupt { .. } => Reason::DataCorrupt,
+            Self::Corrupt { .. } | Self::Dump { .. } => Reason::DataCorrupt,
             Self::NotFound { .. }
+            | Self::NoDump { .. }
             | Self::Chain {
                 problem: ChainError::NotFound { .. },
                 ..
@@ -90,6 +109,8 @@ impl TransferError {
             Self::TimedOut { .. } | Self::Internal(_) => true,
             Self::Manifest { .. }
             | Self::Corrupt { .. }
+            | Self::Dump { .. }
+            | Self::NoDump { .. }
             | Self::NotFound { .. }
             | Self::Chain { .. }
             | Self::SlotVoid { .. } => false,

@@ -289,6 +289,7 @@ impl Lab {
             restore: "iot/emqx".to_owned(),
             storage: storage(),
             manifests: vec![manifest.clone()],
+            vendor_dump: None,
             target: TargetSpec {
                 emqx: Some(EmqxTarget {
                     url: self.b.url.clone(),

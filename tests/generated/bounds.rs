@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Ends of the paths whose content is not ours: handed on to Kubernetes, or refused as not built.
-const OPEN: [&str; 11] = [
+const OPEN: [&str; 10] = [
     ".job.affinity",
     ".job.resources",
     ".job.tolerations[]",
@@ -11,7 +11,6 @@ const OPEN: [&str; 11] = [
     ".job.volumes[].hostPath",
     ".replicateTo[]",
     ".source.command",
-    ".source.vendorDump",
     ".spec.encryption",
     ".spec.quiesce",
     ".target.command",

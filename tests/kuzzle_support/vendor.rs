@@ -1,4 +1,4 @@
-//! The vendor's own tool restores a backup.
+//! Both ways with the vendor's own tool: it restores a backup, and its dump is restored.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,14 +10,33 @@ use super::harness::{Lab, document};
 /// Where a pod has its local store, below its root.
 const STORE: &str = "var/lib/lifeboat/store";
 
-/// Backs the test's indices up as a job pod does; the path of the manifest.
-fn back_up(root: &Path, url: &str, mark: &str) -> String {
+/// Carries an order out as a job pod does; how it ended, and whether it succeeded.
+fn pod(root: &Path, mut order: Value) -> (Value, bool) {
     let log = root.join("dev/termination-log");
     for directory in [root.join(STORE), root.join("dev")] {
         std::fs::create_dir_all(directory).unwrap();
     }
     std::fs::write(&log, "").unwrap();
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(5);
+    order["bounds"] = json!({"timeoutSeconds": 120, "notAfter": soon.to_string()});
+    let file = root.join("order.json");
+    std::fs::write(&file, order.to_string()).unwrap();
+    let done = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .arg(order["task"].as_str().unwrap())
+        .arg("--order")
+        .arg(file)
+        .arg("--root")
+        .arg(root)
+        .env("LIFEBOAT_RUN_ID", "run-1")
+        .output()
+        .unwrap();
+    let outcome = std::fs::read_to_string(log).unwrap();
+    let outcome = serde_json::from_str(&outcome).unwrap();
+    (outcome, done.status.success())
+}
+
+/// Backs the test's indices up; the path of the manifest.
+fn back_up(root: &Path, url: &str, mark: &str) -> String {
     let order = json!({
         "task": "export",
         "identity": {
@@ -28,22 +47,33 @@ fn back_up(root: &Path, url: &str, mark: &str) -> String {
         "storage": {"local": {"claimName": "store"}},
         "compression": {"codec": "zstd"},
         "limits": {},
-        "bounds": {"timeoutSeconds": 120, "notAfter": soon.to_string()},
     });
-    let file = root.join("order.json");
-    std::fs::write(&file, order.to_string()).unwrap();
-    let done = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
-        .args(["export", "--order"])
-        .arg(file)
-        .arg("--root")
-        .arg(root)
-        .env("LIFEBOAT_RUN_ID", "run-1")
-        .output()
-        .unwrap();
-    let outcome = std::fs::read_to_string(log).unwrap();
-    assert!(done.status.success(), "{outcome}");
-    let outcome: Value = serde_json::from_str(&outcome).unwrap();
+    let (outcome, success) = pod(root, order);
+    assert!(success, "{outcome}");
     manifest_path(&outcome).unwrap()
+}
+
+/// Restores the dump at a path of the store; how it ended, and whether it succeeded.
+fn restore_dump(root: &Path, path: &str, url: &str, more: &Value) -> (Value, bool) {
+    let mut order = json!({
+        "task": "import",
+        "restore": "iot/kuzzle",
+        "storage": {"local": {"claimName": "store"}, "accessMode": "ReadOnly"},
+        "manifests": [],
+        "vendorDump": path,
+        "target": {"kuzzle": {"elasticsearch": {"url": url}}},
+        "remap": [],
+        "conflictPolicy": "Fail",
+        "confirm": null,
+        "dryRun": false,
+        "preflight": "Digests",
+        "verify": "Equal",
+        "drillPrefix": null,
+        "limits": {},
+    });
+    let more = more.as_object().unwrap().clone();
+    order.as_object_mut().unwrap().extend(more);
+    pod(root, order)
 }
 
 fn manifest_path(outcome: &Value) -> Option<String> {
@@ -118,5 +148,92 @@ async fn multielasticdump_loads_what_was_fetched() {
         lab.b.definition(&index).await,
         "{words}"
     );
+    lab.clean().await;
+}
+
+/// Dumps the test's indices of A.
+fn dump(tool: &str, lab: &Lab, directory: &Path, more: &[&str]) {
+    std::fs::create_dir_all(directory).unwrap();
+    let done = Command::new("node")
+        .arg(tool)
+        .args(["--direction=dump", "--limit=500"])
+        .arg("--includeType=data,mapping,settings,analyzer,alias,template")
+        .args(more)
+        .arg(format!("--match=^[&%]{}", lab.mark))
+        .arg(format!("--input={}", lab.a.url))
+        .arg(format!("--output={}", directory.display()))
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_multielasticdump_wrote_is_restored() {
+    let Some(lab) = Lab::take("dumped").await else {
+        return;
+    };
+    let Ok(tool) = std::env::var("LIFEBOAT_TEST_ELASTICDUMP") else {
+        eprintln!("skipped: LIFEBOAT_TEST_ELASTICDUMP names no multielasticdump");
+        return;
+    };
+    let collections = ["measures", "empty", "settings", "mapping", "alias"];
+    let mut indices: Vec<String> = collections.map(|name| lab.index(name)).to_vec();
+    indices.push(format!("%{}.users", lab.mark));
+    for index in &indices {
+        let body = json!({
+            "settings": {"analysis": {"analyzer": {"own": {"type": "custom", "tokenizer": "keyword"}}}},
+            "mappings": {"dynamic": false, "properties": {"word": {"type": "text", "analyzer": "own"}}},
+            "aliases": {format!("@{index}"): {}},
+        });
+        lab.a.make(index, body).await;
+    }
+    for (index, count) in indices.iter().zip([1200, 0, 3, 1, 2, 7]) {
+        let mut documents = String::new();
+        for n in 0..count {
+            // The tool reads numbers as JavaScript does.
+            let source =
+                format!(r#"{{"n":{n},"half":{n}.5,"word":"é \"{n}\"","list":[null,{{}}]}}"#);
+            documents += &document(&n.to_string(), Some("r").filter(|_| n % 3 == 0), &source);
+        }
+        if count > 0 {
+            lab.a.write(index, &documents).await;
+        }
+    }
+    let root = tempfile::tempdir().unwrap();
+    let dumps = root.path().join(STORE).join("dumps");
+    for (name, more) in [("plain", &[][..]), ("packed", &["--fsCompress"])] {
+        lab.b.delete(&lab.mark).await;
+        dump(&tool, &lab, &dumps.join(name), more);
+        let path = format!("dumps/{name}");
+        let (outcome, success) = restore_dump(root.path(), &path, &lab.b.url, &json!({}));
+        assert!(success, "{outcome}");
+        assert_eq!(outcome["totals"]["records"], 1213, "{outcome}");
+        assert_eq!(outcome["warnings"], json!([]), "{outcome}");
+        for index in &indices {
+            lab.assert_same(index, index).await;
+            assert_eq!(lab.a.definition(index).await, lab.b.definition(index).await);
+        }
+    }
+    // Over what is there, which needs a word; then in part, which is told before it is touched.
+    let over = json!({"conflictPolicy": "Overwrite", "confirm": lab.b.url, "verify": "Contains"});
+    let (outcome, success) = restore_dump(root.path(), "dumps/plain", &lab.b.url, &over);
+    assert!(success, "{outcome}");
+    let (outcome, success) = restore_dump(root.path(), "dumps/plain", &lab.b.url, &json!({}));
+    assert!(
+        !success && outcome["reason"] == "TargetNotEmpty",
+        "{outcome}"
+    );
+    let cut = dumps.join("packed").join(format!("{}.json.gz", indices[0]));
+    let whole = std::fs::read(&cut).unwrap();
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    lab.b.delete(&lab.mark).await;
+    let (outcome, success) = restore_dump(root.path(), "dumps/packed", &lab.b.url, &json!({}));
+    assert!(!success && outcome["reason"] == "DataCorrupt", "{outcome}");
+    assert!(
+        outcome["message"].as_str().unwrap().contains(&indices[0]),
+        "{outcome}"
+    );
+    assert!(lab.b.indices(&lab.mark).await.is_empty());
     lab.clean().await;
 }

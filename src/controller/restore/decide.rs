@@ -273,7 +273,10 @@ impl Step<'_> {
         let not_after = status.not_after.unwrap_or(now);
         status.manifests = manifests;
         let (attempt, count) = (status.attempt, status.manifests.len());
-        let word = format!("attempt {attempt} starts, with {count} backup(s)");
+        let word = match count {
+            0 => format!("attempt {attempt} starts, with a vendor's dump"),
+            _ => format!("attempt {attempt} starts, with {count} backup(s)"),
+        };
         status::progress(
             seen,
             &mut status,

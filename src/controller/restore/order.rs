@@ -28,6 +28,12 @@ pub(super) fn import(
         ),
         storage: storage.clone(),
         manifests: manifests.to_vec(),
+        vendor_dump: restore
+            .spec
+            .source
+            .vendor_dump
+            .as_ref()
+            .map(|dump| dump.path.clone()),
         target: spec.target.clone(),
         remap: spec.remap.clone(),
         conflict_policy: spec.conflict_policy,

@@ -32,6 +32,8 @@ pub(super) enum Wanted {
     Latest(BackupLine),
     /// The newest of a line that is not later than a time.
     AsOf(AsOf),
+    /// A vendor's dump, which has no manifest to look for.
+    VendorDump,
 }
 
 /// Where to look, and for what.
@@ -53,14 +55,16 @@ pub(super) async fn named(
     if let Some(backup) = &source.backup {
         return of_backup(context, restore, &backup.name).await;
     }
-    let (storage, wanted) = match (&source.latest, &source.as_of, &source.manifest) {
-        (Some(line), None, None) => (&line.storage, Wanted::Latest(line.clone())),
-        (None, Some(as_of), None) => (&as_of.line.storage, Wanted::AsOf(as_of.clone())),
-        (None, None, Some(manifest)) => (&manifest.storage, wanted_manifest(manifest)),
+    let (latest, as_of) = (&source.latest, &source.as_of);
+    let (storage, wanted) = match (latest, as_of, &source.manifest, &source.vendor_dump) {
+        (Some(line), None, None, None) => (&line.storage, Wanted::Latest(line.clone())),
+        (None, Some(as_of), None, None) => (&as_of.line.storage, Wanted::AsOf(as_of.clone())),
+        (None, None, Some(manifest), None) => (&manifest.storage, wanted_manifest(manifest)),
+        (None, None, None, Some(dump)) => (&dump.storage, Wanted::VendorDump),
         _ => {
             return Ok(Err(Resolved::Refused(Problem::new(
                 Reason::InvalidSpec,
-                "source takes exactly one of backup, latest, asOf and manifest",
+                "source takes exactly one of backup, latest, asOf, manifest and vendorDump",
             ))));
         }
     };
@@ -161,6 +165,7 @@ fn judged(error: &TransferError) -> Resolved {
 
 async fn find(store: &Location, wanted: &Wanted) -> Result<Vec<ManifestRef>, TransferError> {
     let (stored, scope) = match wanted {
+        Wanted::VendorDump => return Ok(Vec::new()),
         Wanted::Manifest {
             path,
             sha256,

@@ -114,7 +114,7 @@ pub(super) fn complete(
     let message = if seen.restore.spec.parameters.dry_run {
         "the dry run changed nothing; status.warnings says what a restore would do".to_owned()
     } else {
-        status.consistency_time = Some(imported.consistency_time);
+        status.consistency_time = imported.consistency_time;
         status.verified = Some(imported.verified);
         status.rto_seconds = rto_seconds(seen, &status, now);
         let place = if seen.restore.spec.drill {
@@ -122,9 +122,20 @@ pub(super) fn complete(
         } else {
             "are in the target"
         };
+        let of = match &seen.restore.spec.source.vendor_dump {
+            Some(dump) => format!(
+                " of the vendor's dump {} in {}",
+                dump.path, dump.storage.name
+            ),
+            None => String::new(),
+        };
+        let consistent = match imported.consistency_time {
+            Some(time) => format!("consistent at {time}"),
+            None => "the dump does not say of when it is".to_owned(),
+        };
         format!(
-            "{} records {place}; verified: {:?}; consistent at {}",
-            imported.totals.records, imported.verified, imported.consistency_time
+            "{} records{of} {place}; verified: {:?}; {consistent}",
+            imported.totals.records, imported.verified
         )
     };
     let note = told(seen, Reason::Succeeded, message.clone());

@@ -140,7 +140,7 @@ impl World {
             }
             End::Imported => {
                 let imported = Imported {
-                    consistency_time: self.now(),
+                    consistency_time: Some(self.now()),
                     verified: order.verify,
                     totals: Totals::default(),
                     refused_records: 0,

@@ -14,6 +14,9 @@ pub(super) struct Hit<'a> {
     /// Its id.
     #[serde(rename = "_id", borrow)]
     pub(super) id: Cow<'a, str>,
+    /// Its index.
+    #[serde(rename = "_index", default, borrow)]
+    pub(super) index: Option<Cow<'a, str>>,
     /// What decides on its shard, where that is not the id.
     #[serde(rename = "_routing", default)]
     pub(super) routing: Option<String>,

@@ -8,11 +8,13 @@
 //! - What is exported: [`plan`], [`export`]. Always everything: there are no windows.
 //! - The canonical form of a record, which fingerprints are made of: [`canonical`].
 //! - What an index is made of beside its documents: [`structure`].
+//! - The vendor's tool: what it reads, [`vendor`], and what it writes, [`mod@dump`].
 
 mod bulk;
 mod canonical;
 mod catalog;
 mod client;
+mod dump;
 mod export;
 mod fault;
 #[cfg(test)]
@@ -37,20 +39,20 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::{
-    Access, ContainsReport, Engine, EngineError, ExportPlan, ExportRequest, ImportPlan,
-    ImportReport, PartPlan, PartSummary, ServerInfo, TargetState, VendorLayout,
+    Access, ContainsReport, DirectoryLayout, Engine, EngineError, ExportPlan, ExportRequest,
+    ImportPlan, ImportReport, PartPlan, PartSummary, ServerInfo, TargetState, VendorDump,
 };
 use crate::api::engines::{KuzzleSource, KuzzleTarget};
 use crate::api::restore::Verify;
 use crate::manifest::{Fingerprint, Part};
-use crate::transfer::{RecordSink, RecordSource};
+use crate::transfer::{Dump, RecordSink, RecordSource};
 use client::Client;
 use export::{Pages, Place};
 use pattern::Selection;
 use structure::{KIND_DOCUMENTS, KIND_INDEX};
 
 /// What `multielasticdump` reads.
-pub(super) const VENDOR_LAYOUT: VendorLayout = VendorLayout {
+pub(super) const VENDOR_LAYOUT: DirectoryLayout = DirectoryLayout {
     records_file: vendor::records_file,
     other_files: vendor::other_files,
 };
@@ -165,6 +167,10 @@ impl Engine for Kuzzle {
 
     async fn finish_export(&self, plan: &ExportPlan) -> Result<(), EngineError> {
         plan::look_again(&self.client, plan).await
+    }
+
+    async fn open_dump(&self, dump: Dump) -> Result<Box<dyn VendorDump>, EngineError> {
+        Ok(Box::new(dump::open(dump).await?))
     }
 
     async fn target_state(&self, part: &Part) -> Result<TargetState, EngineError> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::preflight::Backup;
+use super::backup::{Backup, Content};
 use super::{Import, policy, show};
 use crate::api::common::Totals;
 use crate::api::conditions::Reason;
@@ -14,8 +14,8 @@ use crate::job::JobError;
 use crate::job::again::try_again;
 use crate::job::parallel::{self, Pool, width};
 use crate::job::progress::CountedSource;
-use crate::manifest::{Manifest, Part};
-use crate::transfer::{PartReader, Throttle};
+use crate::manifest::Part;
+use crate::transfer::Throttle;
 
 /// How many refusals are named.
 const EXAMPLES: usize = 5;
@@ -129,7 +129,7 @@ impl Import {
         structure: &[Part],
         applied: &Applied,
     ) -> Result<(), JobError> {
-        self.run.phase("import", backup.manifest.totals.parts);
+        self.run.phase("import", backup.totals.parts);
         applied.sums().expired_of.clear();
         let prepare = self.engine.prepare_import(plan, structure);
         self.run.clock.within(prepare).await?;
@@ -152,19 +152,19 @@ impl Import {
         pool: &mut Pool<Done>,
     ) -> Result<(), JobError> {
         let throttle = parallel::throttle(&self.order.limits)?;
-        let mut index = self.index(&backup.manifest)?;
+        let mut parts = backup.content.parts()?;
         let mut number = 0;
-        while let Some(part) = self.run.clock.within(index.next()).await? {
+        while let Some(part) = self.run.clock.within(parts.next()).await? {
             number += 1;
             if part.files.is_empty() || !self.engine.wants(&part) {
                 continue;
             }
             applied.touched.store(true, Ordering::Relaxed);
             let (job, clock) = (Arc::clone(self), pool.clock().clone());
-            let (manifest, throttle) = (Arc::clone(&backup.manifest), throttle.clone());
+            let (content, throttle) = (backup.content.clone(), throttle.clone());
             let work = async move {
                 // Same key, same record: what a broken attempt wrote is written again.
-                let attempt = |_| clock.within(job.apply_part(&manifest, &part, &throttle));
+                let attempt = |_| clock.within(job.apply_part(&content, &part, &throttle));
                 let report = try_again(&clock, &show(&part), attempt).await?;
                 Ok(Done {
                     number,
@@ -182,28 +182,16 @@ impl Import {
         Ok(())
     }
 
-    /// Reads the records of one part.
-    pub(super) fn reader(
-        &self,
-        manifest: &Manifest,
-        part: &Part,
-        throttle: Throttle,
-    ) -> PartReader {
-        let data_dir = manifest.identity.data_dir(&manifest.run_id);
-        let location = self.location.clone();
-        PartReader::open(location, &data_dir, &part.files, manifest.codec, throttle)
-    }
-
     /// Writes the records of one part. Same key, same record: doing it twice changes nothing.
     pub(super) async fn apply_part(
         &self,
-        manifest: &Manifest,
+        content: &Content,
         part: &Part,
         throttle: &Throttle,
     ) -> Result<ImportReport, JobError> {
-        let mut reader = self.reader(manifest, part, throttle.clone());
+        let mut records = content.records(part, throttle.clone())?;
         let mut source = CountedSource {
-            inner: &mut reader,
+            inner: &mut *records,
             progress: &self.run.progress,
         };
         let report = self.engine.import_part(part, &mut source).await?;

@@ -1,6 +1,7 @@
 //! Imports backups: look at everything first, then touch the target, then prove what is there.
 
 mod apply;
+mod backup;
 mod policy;
 mod preflight;
 mod proof;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apply::Applied;
-use preflight::Backup;
+use backup::Backup;
 
 use super::{JobError, Run};
 use crate::api::common::Totals;
@@ -60,7 +61,7 @@ pub(super) async fn import(
     }
     result.map_err(|problem| applied.explain(problem, order))?;
     Ok(Imported {
-        consistency_time: newest(&backups)?,
+        consistency_time: newest(&backups),
         verified: order.verify,
         totals: applied.totals(),
         refused_records: 0,
@@ -93,13 +94,14 @@ impl Import {
     fn say_what_would_happen(&self, backups: &[Backup]) -> Result<Imported, JobError> {
         let mut totals = Totals::default();
         for backup in backups {
-            let found = &backup.manifest.totals;
+            let found = &backup.totals;
+            let as_of = match backup.consistency_time {
+                Some(time) => format!(", as of {time}"),
+                None => String::new(),
+            };
             self.run.warn(format!(
-                "dry run: would import {} records in {} parts of the backup {}, as of {}",
-                found.records,
-                found.parts,
-                backup.manifest.identity.slot,
-                backup.manifest.consistency_time
+                "dry run: would import {} records in {} parts of the {}{as_of}",
+                found.records, found.parts, backup.title
             ));
             totals.parts += found.parts;
             totals.records += found.records;
@@ -112,7 +114,7 @@ impl Import {
             policy::consequence(&self.order)
         ));
         Ok(Imported {
-            consistency_time: newest(backups)?,
+            consistency_time: newest(backups),
             verified: Verify::None,
             totals,
             refused_records: 0,
@@ -175,12 +177,9 @@ fn all_structure(backups: &[Backup]) -> Vec<Part> {
     structures.flatten().cloned().collect()
 }
 
-fn newest(backups: &[Backup]) -> Result<jiff::Timestamp, JobError> {
-    backups
-        .iter()
-        .map(|backup| backup.manifest.consistency_time)
-        .max()
-        .ok_or_else(preflight::nothing_to_import)
+fn newest(backups: &[Backup]) -> Option<jiff::Timestamp> {
+    let times = backups.iter().filter_map(|backup| backup.consistency_time);
+    times.max()
 }
 
 /// A part's name for people, bounded: it comes from the bucket.

@@ -3,9 +3,9 @@
 use crate::api::conditions::Reason;
 use crate::api::engines::TargetEngineSpec;
 use crate::api::order::ImportOrder;
-use crate::api::restore::{ConflictPolicy, Deletions, Verify};
+use crate::api::restore::{ConflictPolicy, Deletions, Preflight, Verify};
 use crate::job::JobError;
-use crate::manifest::{Chain, Manifest};
+use crate::manifest::Manifest;
 
 /// Written before the URL in `confirm` to allow a restore into its own source.
 const SOURCE_WORD: &str = "source ";
@@ -26,12 +26,8 @@ fn target_spec(order: &ImportOrder) -> Result<&dyn TargetEngineSpec, JobError> {
     })
 }
 
-/// Whether the backups can go into a target of this engine, and be checked as asked.
-pub(super) fn check_supported(
-    order: &ImportOrder,
-    manifests: &[Manifest],
-    engine_supports: bool,
-) -> Result<(), JobError> {
+/// Whether the backups can go into a target of this engine.
+pub(super) fn check_engine(order: &ImportOrder, manifests: &[Manifest]) -> Result<(), JobError> {
     let spec = target_spec(order)?;
     let target = spec.engine();
     for manifest in manifests {
@@ -55,24 +51,52 @@ pub(super) fn check_supported(
             ));
         }
     }
+    Ok(())
+}
+
+/// Whether a dump, which has no digests, is read whole before the target is touched.
+pub(super) fn check_dump(order: &ImportOrder) -> Result<(), JobError> {
+    if order.preflight == Preflight::Digests {
+        return Ok(());
+    }
+    Err(JobError::refused(
+        Reason::NotSupported,
+        "a vendor's dump says nothing of its sizes, so all of it is read first: remove preflight",
+    ))
+}
+
+/// Whether the target can be brought to what is asked for, and be checked. `Equal` says that nothing
+/// else is there, which only a full backup alone can say.
+pub(super) fn check_wishes(
+    order: &ImportOrder,
+    engine_supports: bool,
+    only_full: bool,
+) -> Result<(), JobError> {
     if !engine_supports {
         return Err(JobError::refused(
             Reason::NotSupported,
             format!(
-                "{target} can't do verify {:?}; use Contains or Counts",
+                "{} can't do verify {:?}; use Contains or Counts",
+                target_spec(order)?.engine(),
                 order.verify
             ),
         ));
     }
-    check_mirror(order, spec, manifests)?;
-    check_equal(order, manifests)
+    check_mirror(order, target_spec(order)?, only_full)?;
+    if order.verify == Verify::Equal && !only_full {
+        return Err(JobError::refused(
+            Reason::NotSupported,
+            "verify Equal needs a full backup alone; use Contains for a chain or a window",
+        ));
+    }
+    Ok(())
 }
 
 /// `Mirror` deletes what a backup does not hold, which only a full backup alone can say.
 fn check_mirror(
     order: &ImportOrder,
     spec: &dyn TargetEngineSpec,
-    manifests: &[Manifest],
+    only_full: bool,
 ) -> Result<(), JobError> {
     if order.deletions == Deletions::Keep {
         return Ok(());
@@ -87,26 +111,11 @@ fn check_mirror(
     if order.conflict_policy != ConflictPolicy::Overwrite || order.drill_prefix.is_some() {
         return refuse("deletions Mirror goes with conflictPolicy Overwrite only".to_owned());
     }
-    if !only_full(manifests) {
+    if !only_full {
         return refuse(
             "deletions Mirror needs a full backup alone: a window does not say what was deleted"
                 .to_owned(),
         );
-    }
-    Ok(())
-}
-
-fn only_full(manifests: &[Manifest]) -> bool {
-    matches!(manifests, [one] if one.chain == Chain::Full)
-}
-
-/// `Equal` says that nothing else is there, which only a full backup alone can say.
-fn check_equal(order: &ImportOrder, manifests: &[Manifest]) -> Result<(), JobError> {
-    if order.verify == Verify::Equal && !only_full(manifests) {
-        return Err(JobError::refused(
-            Reason::NotSupported,
-            "verify Equal needs a full backup alone; use Contains for a chain or a window",
-        ));
     }
     Ok(())
 }
@@ -288,9 +297,7 @@ mod tests {
     use crate::api::common::Limits;
     use crate::api::engines::{InfluxDbTarget, KuzzleTarget, TargetSpec};
     use crate::api::order::Bounds;
-    use crate::api::restore::Preflight;
     use crate::api::storage_location::StorageLocationSpec;
-    use crate::manifest::samples;
 
     const URL: &str = "http://standby:8086";
 
@@ -299,6 +306,7 @@ mod tests {
             restore: "iot/one".to_owned(),
             storage: StorageLocationSpec::default(),
             manifests: vec![],
+            vendor_dump: None,
             target: TargetSpec {
                 influxdb: Some(InfluxDbTarget {
                     url: URL.to_owned(),
@@ -371,41 +379,36 @@ mod tests {
             ..TargetSpec::default()
         };
         let influxdb = order(ConflictPolicy::Overwrite, None).target;
-        for (target, policy, manifests, refused) in [
+        for (target, policy, only_full, refused) in [
+            (&kuzzle, ConflictPolicy::Overwrite, true, None),
             (
                 &kuzzle,
                 ConflictPolicy::Overwrite,
-                vec![samples::full(0)],
-                None,
-            ),
-            (
-                &kuzzle,
-                ConflictPolicy::Overwrite,
-                vec![samples::full(0), samples::window(1, 0, 0)],
+                false,
                 Some("full backup alone"),
             ),
             (
                 &kuzzle,
                 ConflictPolicy::Replace,
-                vec![samples::full(0)],
+                true,
                 Some("Overwrite only"),
             ),
             (
                 &influxdb,
                 ConflictPolicy::Overwrite,
-                vec![samples::full(0)],
+                true,
                 Some("can't do deletions Mirror"),
             ),
         ] {
             let mut order = order(policy, None);
             order.target = target.clone();
             order.deletions = Deletions::Mirror;
-            let seen = check_mirror(&order, target_spec(&order).unwrap(), &manifests).err();
+            let seen = check_mirror(&order, target_spec(&order).unwrap(), only_full).err();
             let seen = seen.map(|error| error.to_string()).unwrap_or_default();
             assert!(seen.contains(refused.unwrap_or_default()), "{seen}");
             assert_eq!(seen.is_empty(), refused.is_none(), "{seen}");
             order.deletions = Deletions::Keep;
-            check_mirror(&order, target_spec(&order).unwrap(), &manifests).unwrap();
+            check_mirror(&order, target_spec(&order).unwrap(), only_full).unwrap();
         }
         let mut order = order(ConflictPolicy::Overwrite, None);
         order.deletions = Deletions::Mirror;

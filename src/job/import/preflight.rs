@@ -2,26 +2,20 @@
 
 use std::sync::Arc;
 
-use super::{Import, all_structure, policy};
+use super::backup::{Backup, Content};
+use super::{Import, all_structure, policy, proof};
 use crate::api::conditions::Reason;
-use crate::engine::TargetState;
-use crate::job::parallel::{Pool, width};
+use crate::api::restore::Verify;
+use crate::engine::{ServerInfo, TargetState};
+use crate::job::parallel::{self, Pool, width};
 use crate::job::{JobError, whole};
 use crate::manifest::{Chain, Manifest, Part};
-use crate::transfer::{IndexReader, catalog};
+use crate::transfer::{Dump, catalog};
 
 /// The most manifests of one order: a full backup and its windows.
 const MANIFESTS_LIMIT: usize = 512;
 
-/// One backup of the order.
-pub(super) struct Backup {
-    /// Its manifest, checked.
-    pub(super) manifest: Arc<Manifest>,
-    /// Its parts that have no files: what the engine makes before records.
-    pub(super) structure: Vec<Part>,
-}
-
-pub(super) fn nothing_to_import() -> JobError {
+fn nothing_to_import() -> JobError {
     JobError::refused(
         Reason::BackupNotFound,
         "the order names no backup to import",
@@ -32,22 +26,12 @@ impl Import {
     /// Checks manifests, rules, target and files, in the order of what that costs.
     pub(super) async fn preflight(self: &Arc<Self>) -> Result<Vec<Backup>, JobError> {
         self.run.phase("fetch", 0);
-        let manifests = self.read_manifests().await?;
-        let supported = self.engine.supports(self.order.verify);
-        policy::check_supported(&self.order, &manifests, supported)?;
-        policy::check_drill(&self.order)?;
-        policy::check_confirm(&self.order)?;
-        let server = self.run.clock.within(self.engine.probe()).await?;
-        policy::check_not_source(&self.order, &manifests, &server.server_id)?;
-
-        let mut backups = Vec::new();
-        for manifest in manifests {
-            let manifest = Arc::new(manifest);
-            let structure = self.read_index(&manifest).await?;
-            backups.push(Backup {
-                manifest,
-                structure,
-            });
+        let mut backups = match &self.order.vendor_dump {
+            Some(path) => vec![self.find_dump(path).await?],
+            None => self.find_backups().await?,
+        };
+        for backup in &mut backups {
+            backup.structure = self.read_parts(backup).await?;
         }
         let look = policy::must_look(&self.order)?;
         let drop_first = policy::drops_leftovers(&self.order);
@@ -62,6 +46,44 @@ impl Import {
             self.check_targets(&backups).await?;
         }
         Ok(backups)
+    }
+
+    /// Reads the manifests, and checks what they and the order say.
+    async fn find_backups(&self) -> Result<Vec<Backup>, JobError> {
+        let manifests = self.read_manifests().await?;
+        policy::check_engine(&self.order, &manifests)?;
+        let only_full = matches!(manifests.as_slice(), [one] if one.chain == Chain::Full);
+        let server = self.look_at_server(only_full).await?;
+        policy::check_not_source(&self.order, &manifests, &server.server_id)?;
+        let stored = manifests
+            .into_iter()
+            .map(|manifest| Backup::stored(&self.location, manifest));
+        Ok(stored.collect())
+    }
+
+    /// Reads all of a vendor's dump once: it has no digests that could be compared. Nor does it say
+    /// which server it is of.
+    async fn find_dump(&self, path: &str) -> Result<Backup, JobError> {
+        policy::check_dump(&self.order)?;
+        self.look_at_server(true).await?;
+        let throttle = parallel::throttle(&self.order.limits)?;
+        let clock = &self.run.clock;
+        let files = Dump::find(&self.location, path, throttle);
+        let files = clock.within(files).await?;
+        let dump = clock.within(self.engine.open_dump(files)).await?;
+        for warning in dump.warnings() {
+            self.run.warn(warning);
+        }
+        Ok(Backup::dump(path, dump.into()))
+    }
+
+    /// Checks what the order asks for, and asks the target who it is.
+    async fn look_at_server(&self, only_full: bool) -> Result<ServerInfo, JobError> {
+        let supported = self.engine.supports(self.order.verify);
+        policy::check_wishes(&self.order, supported, only_full)?;
+        policy::check_drill(&self.order)?;
+        policy::check_confirm(&self.order)?;
+        self.run.clock.within(self.engine.probe()).await
     }
 
     async fn check_targets(self: &Arc<Self>, backups: &[Backup]) -> Result<(), JobError> {
@@ -107,12 +129,15 @@ impl Import {
     }
 
     /// Has the engine check every part that it wants, and keeps those without files.
-    async fn read_index(&self, manifest: &Manifest) -> Result<Vec<Part>, JobError> {
+    async fn read_parts(&self, backup: &Backup) -> Result<Vec<Part>, JobError> {
         let mut structure = Vec::new();
-        let mut index = self.index(manifest)?;
-        while let Some(part) = self.run.clock.within(index.next()).await? {
+        let mut parts = backup.content.parts()?;
+        while let Some(part) = self.run.clock.within(parts.next()).await? {
             if !self.engine.wants(&part) {
                 continue;
+            }
+            if self.order.verify == Verify::Equal && !part.files.is_empty() {
+                proof::expected_fingerprint(&part)?;
             }
             let check = self.engine.check_part(&part);
             for warning in self.run.clock.within(check).await? {
@@ -123,11 +148,6 @@ impl Import {
             }
         }
         Ok(structure)
-    }
-
-    /// Reads the index of a backup anew: it may be long, so nobody keeps it.
-    pub(super) fn index(&self, manifest: &Manifest) -> Result<IndexReader, JobError> {
-        Ok(IndexReader::open(self.location.clone(), manifest)?)
     }
 
     /// Refuses a target that holds data where the rules don't allow it.
@@ -146,8 +166,8 @@ impl Import {
         backup: &Backup,
         pool: &mut Pool<TargetState>,
     ) -> Result<Option<String>, JobError> {
-        let mut index = self.index(&backup.manifest)?;
-        while let Some(part) = self.run.clock.within(index.next()).await? {
+        let mut parts = backup.content.parts()?;
+        while let Some(part) = self.run.clock.within(parts.next()).await? {
             if !self.engine.wants(&part) {
                 continue;
             }
@@ -166,10 +186,14 @@ impl Import {
     }
 
     async fn check_files(&self, backup: &Backup) -> Result<(), JobError> {
-        self.run.phase("fetch", backup.manifest.totals.parts);
+        // A dump was read already.
+        let Content::Stored { location, manifest } = &backup.content else {
+            return Ok(());
+        };
+        self.run.phase("fetch", backup.totals.parts);
         let width = width(&self.order.limits);
         let depth = self.order.preflight;
-        whole::check(&self.run, &self.location, &backup.manifest, depth, width).await
+        whole::check(&self.run, location, manifest, depth, width).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::apply::Applied;
-use super::preflight::Backup;
+use super::backup::{Backup, Content};
 use super::{Import, show};
 use crate::api::conditions::Reason;
 use crate::api::restore::{ConflictPolicy, Deletions, Verify};
@@ -11,7 +11,7 @@ use crate::job::JobError;
 use crate::job::again::try_again;
 use crate::job::parallel::{self, Pool, width};
 use crate::job::progress::CountedSource;
-use crate::manifest::{Chain, Manifest, Part};
+use crate::manifest::{Fingerprint, Part};
 
 /// How many differences are named.
 const EXAMPLES: usize = 5;
@@ -32,19 +32,30 @@ impl Differences {
         }
     }
 
-    fn check(self, slot: &str) -> Result<(), JobError> {
+    fn check(self, title: &str) -> Result<(), JobError> {
         if self.parts == 0 {
             return Ok(());
         }
         Err(JobError::refused(
             Reason::VerificationFailed,
             format!(
-                "the target does not hold what the backup {slot} holds: {} parts differ, the first: {}. If something else writes to the target, stop it and restore again",
+                "the target does not hold what the {title} holds: {} parts differ, the first: {}. If something else writes to the target, stop it and restore again",
                 self.parts,
                 self.examples.join("; ")
             ),
         ))
     }
+}
+
+/// One part that is proven.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    content: &'a Content,
+    part: &'a Part,
+    /// Records of it that were past the target's retention.
+    expired: u64,
+    /// Whether the target may hold records that the backup does not have.
+    others_allowed: bool,
 }
 
 impl Import {
@@ -57,11 +68,11 @@ impl Import {
         if self.order.verify == Verify::None {
             return Ok(());
         }
-        self.run.phase("verify", backup.manifest.totals.parts);
+        self.run.phase("verify", backup.totals.parts);
         let mut pool = Pool::new(width(&self.order.limits), &self.run.clock);
         let result = self.prove_parts(backup, applied, &mut pool).await;
         pool.stop().await;
-        result?.check(&backup.manifest.identity.slot)
+        result?.check(&backup.title)
     }
 
     async fn prove_parts(
@@ -72,25 +83,32 @@ impl Import {
     ) -> Result<Differences, JobError> {
         let mut differences = Differences::default();
         let throttle = parallel::throttle(&self.order.limits)?;
-        let mut index = self.index(&backup.manifest)?;
+        let mut parts = backup.content.parts()?;
+        let others_allowed = self.others_allowed(backup);
         let mut number = 0;
-        while let Some(part) = self.run.clock.within(index.next()).await? {
+        while let Some(part) = self.run.clock.within(parts.next()).await? {
             number += 1;
             if part.files.is_empty() || !self.engine.wants(&part) {
                 continue;
             }
             let expired = applied.expired_of(number);
             let (job, clock) = (Arc::clone(self), pool.clock().clone());
-            let (manifest, throttle) = (Arc::clone(&backup.manifest), throttle.clone());
+            let (content, throttle) = (backup.content.clone(), throttle.clone());
             let work = async move {
-                let prove = |_| clock.within(job.prove_part(&manifest, &part, expired));
+                let place = Place {
+                    content: &content,
+                    part: &part,
+                    expired,
+                    others_allowed,
+                };
+                let prove = |_| clock.within(job.prove_part(place));
                 let mut difference = try_again(&clock, &show(&part), prove).await?;
                 if let Some(found) = &difference {
                     // A server may acknowledge a record and lose it: InfluxDB 1.x frees a new
                     // shard's cache while the first write comes in. Writing again changes nothing
                     // where all is well, and what is wrong for another reason stays wrong.
                     tracing::warn!(part = show(&part), found, "written and proven once more");
-                    let write = |_| clock.within(job.apply_part(&manifest, &part, &throttle));
+                    let write = |_| clock.within(job.apply_part(&content, &part, &throttle));
                     try_again(&clock, &show(&part), write).await?;
                     difference = try_again(&clock, &show(&part), prove).await?;
                 }
@@ -108,37 +126,37 @@ impl Import {
     }
 
     /// What differs in one part, in few words.
-    async fn prove_part(
-        &self,
-        manifest: &Manifest,
-        part: &Part,
-        expired: u64,
-    ) -> Result<Option<String>, JobError> {
+    async fn prove_part(&self, place: Place<'_>) -> Result<Option<String>, JobError> {
+        let Place {
+            content,
+            part,
+            expired,
+            others_allowed,
+        } = place;
         match self.order.verify {
             Verify::None => Ok(None),
             Verify::Counts => {
                 let found = self.engine.count_part(part).await?;
-                let others_allowed = self.others_allowed(manifest);
                 Ok(count_difference(part, found, expired, others_allowed))
             }
-            Verify::Contains => self.contains(manifest, part).await,
+            Verify::Contains => self.contains(content, part).await,
             Verify::Equal => self.equal(part).await,
         }
     }
 
     /// Whether records that the backup does not have may be in the target: where it was not empty
     /// before, and where a window was put over what an older backup brought.
-    fn others_allowed(&self, manifest: &Manifest) -> bool {
+    fn others_allowed(&self, backup: &Backup) -> bool {
         let kept = self.order.conflict_policy == ConflictPolicy::Overwrite
             && self.order.deletions == Deletions::Keep;
-        kept || manifest.chain != Chain::Full
+        kept || !backup.full
     }
 
-    async fn contains(&self, manifest: &Manifest, part: &Part) -> Result<Option<String>, JobError> {
+    async fn contains(&self, content: &Content, part: &Part) -> Result<Option<String>, JobError> {
         let throttle = parallel::throttle(&self.order.limits)?;
-        let mut reader = self.reader(manifest, part, throttle);
+        let mut records = content.records(part, throttle)?;
         let mut source = CountedSource {
-            inner: &mut reader,
+            inner: &mut *records,
             progress: &self.run.progress,
         };
         let report = self.engine.contains_part(part, &mut source).await?;
@@ -158,15 +176,7 @@ impl Import {
     }
 
     async fn equal(&self, part: &Part) -> Result<Option<String>, JobError> {
-        let Some(expected) = part.fingerprint else {
-            return Err(JobError::refused(
-                Reason::NotSupported,
-                format!(
-                    "the backup has no fingerprint of {}, so verify Equal can't be done: use Contains or Counts",
-                    show(part)
-                ),
-            ));
-        };
+        let expected = expected_fingerprint(part)?;
         let found = self.engine.fingerprint_part(part).await?;
         Ok((found != expected).then(|| {
             format!(
@@ -177,6 +187,19 @@ impl Import {
             )
         }))
     }
+}
+
+/// What `Equal` compares with.
+pub(super) fn expected_fingerprint(part: &Part) -> Result<Fingerprint, JobError> {
+    part.fingerprint.ok_or_else(|| {
+        JobError::refused(
+            Reason::NotSupported,
+            format!(
+                "there is no fingerprint of {}, so verify Equal can't be done: use Contains or Counts",
+                show(part)
+            ),
+        )
+    })
 }
 
 /// What is wrong with a count. Fewer is always wrong, but for records past the target's retention.

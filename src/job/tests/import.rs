@@ -33,7 +33,7 @@ async fn what_was_exported_is_imported_and_proven() {
         assert_eq!(imported.totals.records, 520);
         assert_eq!(imported.verified, verify);
         let manifest = bucket.manifest(SLOTS[0]).await;
-        assert_eq!(imported.consistency_time, manifest.consistency_time);
+        assert_eq!(imported.consistency_time, Some(manifest.consistency_time));
         let (mut expected, seen) = (source().tables(), engine.tables());
         expected.remove("empty");
         assert_eq!(seen, expected, "{verify:?}");

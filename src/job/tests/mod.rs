@@ -6,6 +6,7 @@ mod import;
 mod once;
 mod prune;
 mod stand_in;
+mod vendor_dump;
 mod verify;
 
 use std::sync::Arc;
@@ -129,6 +130,7 @@ fn import_order(manifests: Vec<ManifestRef>) -> ImportOrder {
         restore: "iot/again".to_owned(),
         storage: StorageLocationSpec::default(),
         manifests,
+        vendor_dump: None,
         target: TargetSpec {
             influxdb: Some(InfluxDbTarget {
                 url: TARGET_URL.to_owned(),

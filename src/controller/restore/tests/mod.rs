@@ -121,7 +121,7 @@ fn by_word(result: RunResult) -> RunState {
 
 fn imported() -> RunState {
     by_word(RunResult::Imported(Imported {
-        consistency_time: at("2026-11-20T09:59:00Z"),
+        consistency_time: Some(at("2026-11-20T09:59:00Z")),
         verified: Verify::Contains,
         totals: Totals {
             records: 7,

@@ -184,3 +184,20 @@ async fn what_was_chosen_stays_chosen() {
     assert_eq!(status.attempt, 2);
     assert_eq!(status.manifests, [reference(&world, 8).await]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_vendors_dump_is_handed_to_the_pod_unseen() {
+    let mut world = world().await;
+    let source = |storage: &str| json!({"source": {"vendorDump": {"storage": {"name": storage}, "path": "dumps/kuzzle"}}});
+    world.add_restore("again", &source("dr-bucket"));
+    world.add_restore("nowhere", &source("other"));
+    world.settle().await;
+    let order = world.run_import(crate::controller::testing::standby::End::Imported);
+    assert_eq!(order.unwrap().vendor_dump.as_deref(), Some("dumps/kuzzle"));
+    world.settle_over(&[30]).await;
+    let status = world.restore("again").status.unwrap();
+    assert_eq!((status.phase, status.attempt), (Phase::Complete, 1));
+    assert!(status.manifests.is_empty());
+    let status = world.restore("nowhere").status.unwrap();
+    assert_eq!(status.conditions[0].reason, "StorageNotFound");
+}

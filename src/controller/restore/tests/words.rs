@@ -24,6 +24,27 @@ fn what_a_complete_restore_tells() {
 }
 
 #[test]
+fn a_vendors_dump_is_told_of_by_its_place() {
+    let mut seen = with_run(by_word(RunResult::Imported(Imported {
+        consistency_time: None,
+        verified: Verify::Counts,
+        totals: Totals::default(),
+        refused_records: 0,
+        expired_records: 0,
+    })));
+    seen.restore.spec.source = serde_json::from_value(serde_json::json!({
+        "vendorDump": {"storage": {"name": "dr-bucket"}, "path": "dumps/kuzzle"},
+    }))
+    .unwrap();
+    let status = decide(&seen, later(300)).status;
+    assert_eq!(status.consistency_time, None);
+    let message = &status.conditions[0].message;
+    for part in ["dumps/kuzzle in dr-bucket", "does not say of when it is"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
 fn an_ended_restore_is_left_alone() {
     let done = decide(&with_run(imported()), later(300)).status;
     let mut seen = with_run(RunState::Running);

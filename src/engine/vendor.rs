@@ -1,0 +1,71 @@
+//! An engine's vendor's own files: how a backup becomes some, and how some are read as a backup.
+
+use super::EngineError;
+use crate::manifest::{Part, PartFile};
+use crate::transfer::{DumpFile, RecordSource};
+
+/// A dump that the vendor's own tool made, seen as the parts of a backup.
+///
+/// It is made by reading all of the dump once, so that what is cut off, malformed or hostile is found
+/// before a target is touched.
+pub trait VendorDump: Send + Sync {
+    /// Its parts, those without records first, as an export of the engine writes them. The counts
+    /// and fingerprints are of what was read; the files are those of the dump, without digests.
+    fn parts(&self) -> &[Part];
+
+    /// What a person should know.
+    fn warnings(&self) -> &[String] {
+        &[]
+    }
+
+    /// The records of one of [`Self::parts`], from the first, in the form that the engine's own
+    /// export writes. May be asked for several times, and of several parts at once.
+    fn records(&self, part: &Part) -> Result<Box<dyn RecordSource>, EngineError>;
+}
+
+/// A file of a dump as the file of a part: nothing says what its digests should be.
+pub fn part_file(file: &DumpFile, plain_size: u64) -> PartFile {
+    PartFile {
+        path: file.name.clone(),
+        stored_size: file.size,
+        plain_size,
+        ..PartFile::default()
+    }
+}
+
+/// A small file that the vendor's tool wants beside the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VendorFile {
+    /// Its name, without directories. The records of a part may follow in a file of the same name.
+    pub name: String,
+    /// What is in it.
+    pub content: Vec<u8>,
+}
+
+/// What the vendor's own tool restores, where that is more than the records of each part in files of
+/// their own.
+#[derive(Clone, Copy, Debug)]
+pub enum VendorLayout {
+    /// A directory.
+    Directory(DirectoryLayout),
+    /// The archive of [`super::rethinkdb_archive`].
+    RethinkDbArchive,
+}
+
+/// How a directory is laid out that the vendor's own tool restores.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectoryLayout {
+    /// The name of the file that the records of a part go into, one part after another.
+    pub records_file: fn(&Part) -> Result<String, EngineError>,
+    /// The files beside them, of all parts that hold no records.
+    pub other_files: fn(&[Part]) -> Result<Vec<VendorFile>, EngineError>,
+}
+
+/// The layout of an engine's vendor, where that has one.
+pub fn vendor_layout(engine: &str) -> Option<VendorLayout> {
+    match engine {
+        "kuzzle" => Some(VendorLayout::Directory(super::kuzzle::VENDOR_LAYOUT)),
+        "rethinkdb" => Some(VendorLayout::RethinkDbArchive),
+        _ => None,
+    }
+}
