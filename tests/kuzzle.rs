@@ -16,6 +16,8 @@
 mod harness;
 #[path = "kuzzle_support/hostile.rs"]
 mod hostile;
+#[path = "pod_support/pod.rs"]
+mod pod;
 #[path = "kuzzle_support/policies.rs"]
 mod policies;
 #[path = "kuzzle_support/server.rs"]

@@ -17,6 +17,8 @@ mod corpus;
 mod driver;
 #[path = "rethinkdb_support/lab.rs"]
 mod lab;
+#[path = "pod_support/pod.rs"]
+mod pod;
 #[path = "rethinkdb_support/vendor.rs"]
 mod vendor;
 #[path = "rethinkdb_support/wire.rs"]

@@ -14,6 +14,7 @@ mod influxdb;
 mod kuzzle;
 mod number;
 mod rethinkdb;
+mod tar;
 mod types;
 mod vendor;
 mod window;

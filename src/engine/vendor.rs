@@ -9,13 +9,19 @@ use crate::transfer::{DumpFile, RecordSource};
 /// It is made by reading all of the dump once, so that what is cut off, malformed or hostile is found
 /// before a target is touched.
 pub trait VendorDump: Send + Sync {
-    /// Its parts, those without records first, as an export of the engine writes them. The counts
-    /// and fingerprints are of what was read; the files are those of the dump, without digests.
+    /// Its parts, those without records first, as an export of the engine writes them. Counts and
+    /// fingerprints are of what was read; the files are those of the dump, without digests.
     fn parts(&self) -> &[Part];
 
     /// What a person should know.
     fn warnings(&self) -> &[String] {
         &[]
+    }
+
+    /// Whether the parts say how many records the target has to hold afterwards. If not, the restore
+    /// can't be verified.
+    fn counted(&self) -> bool {
+        true
     }
 
     /// The records of one of [`Self::parts`], from the first, in the form that the engine's own

@@ -6,34 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::harness::{Lab, document};
-
-/// Where a pod has its local store, below its root.
-const STORE: &str = "var/lib/lifeboat/store";
-
-/// Carries an order out as a job pod does; how it ended, and whether it succeeded.
-fn pod(root: &Path, mut order: Value) -> (Value, bool) {
-    let log = root.join("dev/termination-log");
-    for directory in [root.join(STORE), root.join("dev")] {
-        std::fs::create_dir_all(directory).unwrap();
-    }
-    std::fs::write(&log, "").unwrap();
-    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(5);
-    order["bounds"] = json!({"timeoutSeconds": 120, "notAfter": soon.to_string()});
-    let file = root.join("order.json");
-    std::fs::write(&file, order.to_string()).unwrap();
-    let done = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
-        .arg(order["task"].as_str().unwrap())
-        .arg("--order")
-        .arg(file)
-        .arg("--root")
-        .arg(root)
-        .env("LIFEBOAT_RUN_ID", "run-1")
-        .output()
-        .unwrap();
-    let outcome = std::fs::read_to_string(log).unwrap();
-    let outcome = serde_json::from_str(&outcome).unwrap();
-    (outcome, done.status.success())
-}
+use super::pod::{STORE, pod, restore_dump};
 
 /// Backs the test's indices up; the path of the manifest.
 fn back_up(root: &Path, url: &str, mark: &str) -> String {
@@ -51,29 +24,6 @@ fn back_up(root: &Path, url: &str, mark: &str) -> String {
     let (outcome, success) = pod(root, order);
     assert!(success, "{outcome}");
     manifest_path(&outcome).unwrap()
-}
-
-/// Restores the dump at a path of the store; how it ended, and whether it succeeded.
-fn restore_dump(root: &Path, path: &str, url: &str, more: &Value) -> (Value, bool) {
-    let mut order = json!({
-        "task": "import",
-        "restore": "iot/kuzzle",
-        "storage": {"local": {"claimName": "store"}, "accessMode": "ReadOnly"},
-        "manifests": [],
-        "vendorDump": path,
-        "target": {"kuzzle": {"elasticsearch": {"url": url}}},
-        "remap": [],
-        "conflictPolicy": "Fail",
-        "confirm": null,
-        "dryRun": false,
-        "preflight": "Digests",
-        "verify": "Equal",
-        "drillPrefix": null,
-        "limits": {},
-    });
-    let more = more.as_object().unwrap().clone();
-    order.as_object_mut().unwrap().extend(more);
-    pod(root, order)
 }
 
 fn manifest_path(outcome: &Value) -> Option<String> {
@@ -200,13 +150,14 @@ async fn what_multielasticdump_wrote_is_restored() {
             lab.a.write(index, &documents).await;
         }
     }
+    let target = json!({"kuzzle": {"elasticsearch": {"url": lab.b.url}}});
     let root = tempfile::tempdir().unwrap();
     let dumps = root.path().join(STORE).join("dumps");
     for (name, more) in [("plain", &[][..]), ("packed", &["--fsCompress"])] {
         lab.b.delete(&lab.mark).await;
         dump(&tool, &lab, &dumps.join(name), more);
         let path = format!("dumps/{name}");
-        let (outcome, success) = restore_dump(root.path(), &path, &lab.b.url, &json!({}));
+        let (outcome, success) = restore_dump(root.path(), &path, &target, &json!({}));
         assert!(success, "{outcome}");
         assert_eq!(outcome["totals"]["records"], 1213, "{outcome}");
         assert_eq!(outcome["warnings"], json!([]), "{outcome}");
@@ -217,9 +168,9 @@ async fn what_multielasticdump_wrote_is_restored() {
     }
     // Over what is there, which needs a word; then in part, which is told before it is touched.
     let over = json!({"conflictPolicy": "Overwrite", "confirm": lab.b.url, "verify": "Contains"});
-    let (outcome, success) = restore_dump(root.path(), "dumps/plain", &lab.b.url, &over);
+    let (outcome, success) = restore_dump(root.path(), "dumps/plain", &target, &over);
     assert!(success, "{outcome}");
-    let (outcome, success) = restore_dump(root.path(), "dumps/plain", &lab.b.url, &json!({}));
+    let (outcome, success) = restore_dump(root.path(), "dumps/plain", &target, &json!({}));
     assert!(
         !success && outcome["reason"] == "TargetNotEmpty",
         "{outcome}"
@@ -228,7 +179,7 @@ async fn what_multielasticdump_wrote_is_restored() {
     let whole = std::fs::read(&cut).unwrap();
     std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
     lab.b.delete(&lab.mark).await;
-    let (outcome, success) = restore_dump(root.path(), "dumps/packed", &lab.b.url, &json!({}));
+    let (outcome, success) = restore_dump(root.path(), "dumps/packed", &target, &json!({}));
     assert!(!success && outcome["reason"] == "DataCorrupt", "{outcome}");
     assert!(
         outcome["message"].as_str().unwrap().contains(&indices[0]),

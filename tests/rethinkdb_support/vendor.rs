@@ -1,5 +1,5 @@
 //! Both ways with the vendor's client tools, which know nothing of Lifeboat: they restore what
-//! `lifeboat fetch` packed, and their own dump holds the same.
+//! `lifeboat fetch` packed, and their own dump holds the same and is restored by Lifeboat.
 //!
 //! Runs when `LIFEBOAT_TEST_RETHINKDB_TOOLS` is the directory with `rethinkdb-dump` and
 //! `rethinkdb-restore` (PyPI, `rethinkdb` 2.4.10.post1).
@@ -16,10 +16,10 @@ use lifeboat::storage;
 use lifeboat::transfer::{
     IndexWriter, PartFormat, PartWriter, RecordSink, Throttle, UploadBudget, catalog,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::lab::{Export, Lab, databases, picture};
-use super::{corpus, driver};
+use super::{corpus, driver, pod};
 
 fn tools() -> Option<PathBuf> {
     let tools = std::env::var_os("LIFEBOAT_TEST_RETHINKDB_TOOLS");
@@ -214,4 +214,21 @@ async fn the_vendors_tools_and_lifeboat_hold_the_same() {
         .await;
     moved.verify_all(&exported).await;
     assert_eq!(picture(&mut b).await, picture(&mut a).await);
+
+    // And Lifeboat's restore of the vendor's dump, and of its own archive as if it were one.
+    let root = tempfile::tempdir().unwrap();
+    let dumps = root.path().join(pod::STORE).join("dumps");
+    std::fs::create_dir_all(&dumps).unwrap();
+    let target = json!({"rethinkdb": {"url": format!("rethinkdb://{}", lab.b)}});
+    for archive in [&theirs, &ours] {
+        for name in databases(&mut b).await {
+            b.must(&format!(r#"[58,["{name}"]]"#)).await;
+        }
+        std::fs::copy(archive, dumps.join("dump.tar.gz")).unwrap();
+        let path = "dumps/dump.tar.gz";
+        let (outcome, success) = pod::restore_dump(root.path(), path, &target, &json!({}));
+        assert!(success, "{outcome}");
+        assert_eq!(outcome["totals"]["records"], exported.records());
+        assert_eq!(picture(&mut b).await, picture(&mut a).await);
+    }
 }

@@ -14,6 +14,7 @@ mod api;
 mod archive;
 mod attributes;
 mod counts;
+mod dump;
 mod export;
 mod hocon;
 mod import;
@@ -29,12 +30,12 @@ use async_trait::async_trait;
 use super::http::word;
 use super::{
     Access, ContainsReport, Engine, EngineError, ExportPlan, ExportRequest, ImportPlan,
-    ImportReport, PartPlan, PartSummary, ServerInfo, TargetState,
+    ImportReport, PartPlan, PartSummary, ServerInfo, TargetState, VendorDump,
 };
 use crate::api::engines::{EmqxSource, EmqxTarget};
 use crate::api::restore::{ConflictPolicy, Verify};
 use crate::manifest::{Fingerprint, Part};
-use crate::transfer::{RecordSink, RecordSource};
+use crate::transfer::{Dump, RecordSink, RecordSource};
 use api::{Api, Stored};
 use attributes::Archive;
 use counts::Counts;
@@ -216,6 +217,10 @@ impl Engine for Emqx {
     /// The archive was made at once, and is whole: nothing that came later is in it.
     async fn finish_export(&self, _: &ExportPlan) -> Result<(), EngineError> {
         Ok(())
+    }
+
+    async fn open_dump(&self, dump: Dump) -> Result<Box<dyn VendorDump>, EngineError> {
+        Ok(Box::new(dump::open(dump).await?))
     }
 
     async fn check_part(&self, part: &Part) -> Result<Vec<String>, EngineError> {

@@ -11,9 +11,11 @@
 mod address;
 mod answer;
 pub mod archive;
+mod array;
 mod catalog;
 mod client;
 mod connection;
+mod dump;
 mod export;
 mod fault;
 mod import;
@@ -26,6 +28,7 @@ mod scan;
 mod scram;
 mod select;
 mod structure;
+mod survey;
 mod term;
 mod verify;
 
@@ -34,14 +37,14 @@ use tokio::sync::Semaphore;
 
 use super::{
     Access, ContainsReport, Engine, EngineError, ExportPlan, ExportRequest, ImportPlan,
-    ImportReport, PartPlan, PartSummary, ServerInfo, TargetState,
+    ImportReport, PartPlan, PartSummary, ServerInfo, TargetState, VendorDump,
 };
 use crate::api::engines::{
     RethinkDbDatabase, RethinkDbDurability, RethinkDbSource, RethinkDbTarget,
 };
 use crate::api::restore::Verify;
 use crate::manifest::{Fingerprint, Part};
-use crate::transfer::{RecordSink, RecordSource};
+use crate::transfer::{Dump, RecordSink, RecordSource};
 use client::Client;
 use names::TableName;
 use prepare::Options;
@@ -151,6 +154,10 @@ impl Engine for RethinkDb {
 
     async fn finish_export(&self, plan: &ExportPlan) -> Result<(), EngineError> {
         select::look_again(&self.client, plan).await
+    }
+
+    async fn open_dump(&self, dump: Dump) -> Result<Box<dyn VendorDump>, EngineError> {
+        Ok(Box::new(dump::open(dump).await?))
     }
 
     fn wants(&self, part: &Part) -> bool {

@@ -65,6 +65,17 @@ pub(super) fn check_dump(order: &ImportOrder) -> Result<(), JobError> {
     ))
 }
 
+/// Whether a dump says enough of its records for the check that is asked for.
+pub(super) fn check_counted(order: &ImportOrder, counted: bool) -> Result<(), JobError> {
+    if counted || order.verify == Verify::None {
+        return Ok(());
+    }
+    Err(JobError::refused(
+        Reason::NotSupported,
+        "this vendor's dump does not say what the target must hold afterwards, so nothing can be verified: set verify to None, and look at the target yourself",
+    ))
+}
+
 /// Whether the target can be brought to what is asked for, and be checked. `Equal` says that nothing
 /// else is there, which only a full backup alone can say.
 pub(super) fn check_wishes(

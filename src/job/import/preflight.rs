@@ -71,6 +71,7 @@ impl Import {
         let files = Dump::find(&self.location, path, throttle);
         let files = clock.within(files).await?;
         let dump = clock.within(self.engine.open_dump(files)).await?;
+        policy::check_counted(&self.order, dump.counted())?;
         for warning in dump.warnings() {
             self.run.warn(warning);
         }

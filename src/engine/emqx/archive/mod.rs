@@ -6,7 +6,6 @@
 //! packing that no configuration has, and anything that is cut off.
 
 mod mnesia;
-mod tar;
 mod term;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -19,9 +18,10 @@ use flate2::Compression;
 use flate2::write::{GzDecoder, GzEncoder};
 
 pub(super) use mnesia::Rows;
-use tar::{Kind, Visit};
 
 use super::meta::Meta;
+pub(super) use crate::engine::tar::Fault;
+use crate::engine::tar::{self, Kind, Visit};
 
 /// What every archive's name ends in.
 pub(super) const SUFFIX: &str = ".tar.gz";
@@ -45,22 +45,6 @@ const CONFIGURATION: usize = 1 << 20;
 /// Packed bytes that are unpacked before other tasks get their turn. Deflate makes at most 1,032
 /// bytes out of one.
 const STEP: usize = 4 * 1024;
-
-/// Why an archive is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault(String);
-
-impl Fault {
-    fn new(problem: impl Into<String>) -> Self {
-        Self(problem.into())
-    }
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// What an archive holds.
 #[derive(Debug)]

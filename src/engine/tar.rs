@@ -1,8 +1,24 @@
 //! Reads a tar archive as it comes, block by block, and holds nothing but a header.
 //!
-//! It reads what Erlang's `erl_tar` writes: ustar headers, with PAX or GNU records for long names.
+//! It reads what Erlang's `erl_tar` and Python's `tarfile` write: ustar headers, with PAX or GNU
+//! records for long names and, where they are taken, PAX records for large files. Everything else
+//! (links, devices, sparse files) it refuses.
 
-use super::Fault;
+/// Why an archive is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault(String);
+
+impl Fault {
+    pub(super) fn new(problem: impl Into<String>) -> Self {
+        Self(problem.into())
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Bytes of a block.
 const BLOCK: usize = 512;
@@ -53,8 +69,17 @@ pub(super) struct Reader {
     held: Vec<u8>,
     /// Content of such a record.
     record: Vec<u8>,
-    long_name: Option<String>,
+    next: Next,
+    /// Whether a PAX record may say how large an entry is.
+    large: bool,
     ended: bool,
+}
+
+/// What a record says of the entry that comes next.
+#[derive(Debug, Default)]
+struct Next {
+    name: Option<String>,
+    size: Option<u64>,
 }
 
 impl Reader {
@@ -65,9 +90,16 @@ impl Reader {
             block: Vec::with_capacity(BLOCK),
             held: Vec::new(),
             record: Vec::new(),
-            long_name: None,
+            next: Next::default(),
+            large: false,
             ended: false,
         }
+    }
+
+    /// Takes entries of 8 GiB and more too, which Python writes with PAX records.
+    pub(super) fn with_large_entries(mut self) -> Self {
+        self.large = true;
+        self
     }
 
     /// Takes the next bytes.
@@ -111,7 +143,10 @@ impl Reader {
                     return Ok(());
                 }
                 let record = std::mem::take(&mut self.record);
-                self.long_name = name_in(&record, pax)?;
+                self.next = next_in(&record, pax)?;
+                if self.next.size.is_some() && !self.large {
+                    return Err(no_pax());
+                }
                 self.state = State::Header;
                 Ok(())
             }
@@ -146,6 +181,8 @@ impl Reader {
                 Ok(())
             }
             found => {
+                let next = std::mem::take(&mut self.next);
+                let size = next.size.unwrap_or(size);
                 let kind = match found {
                     0 | b'0' => Kind::File,
                     b'5' if size == 0 => Kind::Directory,
@@ -153,7 +190,7 @@ impl Reader {
                     b'3' | b'4' | b'6' => return Err(Fault::new("an entry of it is a device")),
                     _ => return Err(Fault::new("an entry of it is of an unknown kind")),
                 };
-                let name = match self.long_name.take() {
+                let name = match next.name {
                     Some(name) => name,
                     None => header.name()?,
                 };
@@ -256,31 +293,44 @@ fn octal(field: &[u8]) -> Option<u64> {
     u64::from_str_radix(digits, 8).ok()
 }
 
-/// The name that a record gives to the next entry. PAX records may say other things too; a size is
-/// refused, because no archive of EMQX has a table that needs one.
-fn name_in(record: &[u8], pax: bool) -> Result<Option<String>, Fault> {
+/// What a record says of the next entry. PAX records may say other things too.
+fn next_in(record: &[u8], pax: bool) -> Result<Next, Fault> {
+    let mut next = Next::default();
     if !pax {
-        return utf8(text(record).to_vec()).map(Some);
+        next.name = Some(utf8(text(record).to_vec())?);
+        return Ok(next);
     }
-    let bad = || Fault::new("a PAX record of it can't be read");
-    let (mut rest, mut name) = (record, None);
+    let mut rest = record;
     while !rest.is_empty() {
-        let blank = rest.iter().position(|byte| *byte == b' ').ok_or_else(bad)?;
-        let length: usize = std::str::from_utf8(&rest[..blank])
-            .ok()
-            .and_then(|digits| digits.parse().ok())
-            .ok_or_else(bad)?;
+        let blank = rest.iter().position(|byte| *byte == b' ');
+        let blank = blank.ok_or_else(no_pax)?;
+        let length = usize::try_from(decimal(&rest[..blank]).ok_or_else(no_pax)?);
+        let length = length.map_err(|_| no_pax())?;
         if length <= blank + 1 || length > rest.len() || rest[length - 1] != b'\n' {
-            return Err(bad());
+            return Err(no_pax());
         }
         let line = &rest[blank + 1..length - 1];
-        let equals = line.iter().position(|byte| *byte == b'=').ok_or_else(bad)?;
-        match &line[..equals] {
-            b"path" => name = Some(utf8(line[equals + 1..].to_vec())?),
-            b"size" | b"linkpath" => return Err(bad()),
+        let equals = line.iter().position(|byte| *byte == b'=');
+        let (key, value) = line.split_at(equals.ok_or_else(no_pax)?);
+        match key {
+            b"path" => next.name = Some(utf8(value[1..].to_vec())?),
+            b"size" => next.size = Some(decimal(&value[1..]).ok_or_else(no_pax)?),
+            b"linkpath" => return Err(no_pax()),
+            key if key.starts_with(b"GNU.sparse") => return Err(no_pax()),
             _ => {}
         }
         rest = &rest[length..];
     }
-    Ok(name)
+    Ok(next)
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(digits).ok()?;
+    // A sign is none of PAX.
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+fn no_pax() -> Fault {
+    Fault::new("a PAX record of it can't be read, or says what is not taken here")
 }
