@@ -255,6 +255,8 @@ pub struct RestoreParameters {
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.source.vendorDump) || has(self.target.kuzzle) || has(self.target.rethinkdb) || has(self.target.emqx)").message("a vendor's dump is read for kuzzle, rethinkdb and emqx only: restore a backup that Lifeboat made, or use the vendor's own tool"))]
+#[x_kube(validation = Rule::new("!has(self.source.vendorDump) || !has(self.target.emqx) || self.verify == 'None'").message("an archive of EMQX does not say what the target must hold afterwards: set verify to None"))]
 #[x_kube(validation = Rule::new("!has(self.source.vendorDump) || self.preflight != 'Sizes'").message("a vendor's dump says nothing of its sizes, so all of it is read before the target is touched: remove preflight"))]
 #[x_kube(validation = Rule::new("!self.drill || (self.conflictPolicy == 'Fail' && !has(self.confirm) && !has(self.remap) && !self.dryRun)").message("a drill writes only into names of its own and drops them at its end: remove conflictPolicy, confirm, remap and dryRun, or remove drill"))]
 #[x_kube(validation = Rule::new("!self.drill || !has(self.target.emqx)").message("EMQX has no databases or other names that a drill could have to itself: restore into an EMQX that is there for drills alone, with conflictPolicy Overwrite"))]
