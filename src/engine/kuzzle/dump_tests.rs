@@ -16,13 +16,12 @@ type Listing = Vec<(String, Bytes)>;
 /// What the tool writes of an index.
 fn index(name: &str, documents: u32) -> Listing {
     let text = |text: &str| Bytes::from(text.replace("IDX", name) + "\n");
-    let lines: String = (0..documents)
-        .map(|n| {
-            format!(
-                "{{\"_index\":\"{name}\",\"_type\":\"_doc\",\"_id\":\"{n}\",\"_score\":1,\"_source\":{{\"n\":{n}}}}}\n"
-            )
-        })
-        .collect();
+    let line = |n| {
+        format!(
+            "{{\"_index\":\"{name}\",\"_type\":\"_doc\",\"_id\":\"{n}\",\"_score\":1,\"_source\":{{\"n\":{n}}}}}\n"
+        )
+    };
+    let lines = (0..documents).map(line).collect::<Vec<_>>().concat();
     vec![
         (format!("{name}.json"), lines.into()),
         (format!("{name}.mapping.json"), text(MAPPING_TEXT)),
@@ -140,10 +139,10 @@ async fn damage_and_malice_have_a_name() {
     type Damage = fn(&mut Listing);
     let cases: [(&str, &str, Damage); 15] = [
         ("&i.c.mapping.json", "missing", |f| {
-            without(f, "&i.c.mapping.json")
+            without(f, "&i.c.mapping.json");
         }),
         ("&i.c.settings.json", "missing", |f| {
-            without(f, "&i.c.settings.json")
+            without(f, "&i.c.settings.json");
         }),
         ("&i.c.json", "missing", |f| without(f, "&i.c.json")),
         ("&i.c.json", "no end", |f| {
@@ -151,17 +150,17 @@ async fn damage_and_malice_have_a_name() {
             replace(f, "&i.c.json", whole.slice(..whole.len() - 5));
         }),
         ("&i.c.json", "document 1", |f| {
-            replace(f, "&i.c.json", "{\"_index\":\n")
+            replace(f, "&i.c.json", "{\"_index\":\n");
         }),
         ("&i.c.json", "damaged or cut off", |f| {
             let packed = gzip(&f[0].1);
             replace(f, "&i.c.json", packed[..packed.len() - 9].to_vec());
         }),
         ("&i.c.mapping.json", "cut off", |f| {
-            replace(f, "&i.c.mapping.json", "{\"&i.c\":")
+            replace(f, "&i.c.mapping.json", "{\"&i.c\":");
         }),
         ("&i.c.settings.json", "cut off", |f| {
-            replace(f, "&i.c.settings.json", "{}")
+            replace(f, "&i.c.settings.json", "{}");
         }),
         ("&i.d.json", "of the index \"&i.c\"", |f| {
             f.extend(index("&i.d", 1));
@@ -173,16 +172,16 @@ async fn damage_and_malice_have_a_name() {
             replace(f, "&i.d.mapping.json", "{\"&i.c\":{\"mappings\":{}}}");
         }),
         ("&i.c.json", "packed and unpacked", |f| {
-            f.push(("&i.c.json".to_owned() + ".gz", "x".into()))
+            f.push(("&i.c.json".to_owned() + ".gz", "x".into()));
         }),
         ("sub/&i.e.json", "lies in a directory", |f| {
-            f.push(("sub/&i.e.json".to_owned(), "x".into()))
+            f.push(("sub/&i.e.json".to_owned(), "x".into()));
         }),
         ("&i.c.split-0.json", "--fileSize", |f| {
-            renamed(f, "&i.c.json", "&i.c.split-0.json")
+            renamed(f, "&i.c.json", "&i.c.split-0.json");
         }),
         ("a*b.json", "no index has such a name", |f| {
-            f.push(("a*b.json".to_owned(), "x".into()))
+            f.push(("a*b.json".to_owned(), "x".into()));
         }),
         ("&i.c.json", "no _source", |f| {
             replace(f, "&i.c.json", "{\"_index\":\"&i.c\",\"_id\":\"1\"}\n");

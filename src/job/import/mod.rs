@@ -51,7 +51,7 @@ pub(super) async fn import(
     });
     let backups = job.preflight().await?;
     if order.dry_run {
-        return job.say_what_would_happen(&backups);
+        return Ok(job.say_what_would_happen(&backups));
     }
     let applied = Applied::default();
     let result = job.apply_all(&backups, &applied).await;
@@ -91,7 +91,7 @@ impl Import {
         Ok(())
     }
 
-    fn say_what_would_happen(&self, backups: &[Backup]) -> Result<Imported, JobError> {
+    fn say_what_would_happen(&self, backups: &[Backup]) -> Imported {
         let mut totals = Totals::default();
         for backup in backups {
             let found = &backup.totals;
@@ -113,13 +113,13 @@ impl Import {
             "dry run: {}; nothing was changed",
             policy::consequence(&self.order)
         ));
-        Ok(Imported {
+        Imported {
             consistency_time: newest(backups),
             verified: Verify::None,
             totals,
             refused_records: 0,
             expired_records: 0,
-        })
+        }
     }
 
     /// Drops what the drill made, also after a failure. What stays is said; its names are the

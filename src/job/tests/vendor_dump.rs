@@ -12,11 +12,11 @@ const PATH: &str = "dumps/2026-11-20";
 async fn bucket() -> Bucket {
     let bucket = Bucket::new();
     for (table, records) in source().tables() {
-        let lines: String = records
+        let lines: Vec<String> = records
             .iter()
             .map(|(key, value)| format!("{key}={value}\n"))
             .collect();
-        put(&bucket, &table, lines.into_bytes()).await;
+        put(&bucket, &table, lines.concat().into_bytes()).await;
     }
     bucket
 }
