@@ -30,5 +30,6 @@ pub mod retention;
 pub mod schedule;
 pub mod secrets;
 pub mod storage;
+mod tar;
 pub mod telemetry;
 pub mod transfer;

@@ -3,7 +3,8 @@
 //! Runs when `LIFEBOAT_TEST_INFLUX_A` and `LIFEBOAT_TEST_INFLUX_B` hold the URLs of two servers that
 //! may be filled and emptied; with `LIFEBOAT_TEST_INFLUX_CLI`, the path of the vendor's `influx`, its
 //! importer reads the files too; with `LIFEBOAT_TEST_INFLUXD`, the path of the server, one that asks
-//! for logins is started. What is compared is asked of the servers by code of its own.
+//! for logins is started, and its `backup` and `restore` are tried. Each server's backup service is on
+//! port 8088 of its host. What is compared is asked of the servers by code of its own.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +22,8 @@ mod generate;
 mod harness;
 #[path = "influxdb_support/login.rs"]
 mod login;
+#[path = "influxdb_support/portable.rs"]
+mod portable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -157,6 +157,42 @@ pub(super) fn retention_policies(_: &mut SchemaGenerator) -> Schema {
     set(64, &string(1, 255, &DATABASE_NAME))
 }
 
+/// Numbers of shards.
+pub(super) fn shards(_: &mut SchemaGenerator) -> Schema {
+    set(
+        256,
+        &json_schema!({ "type": "integer", "format": "int64", "minimum": 1 }),
+    )
+}
+
+/// Where a service is that is no URL's.
+pub(super) fn host_and_port(_: &mut SchemaGenerator) -> Schema {
+    string(
+        3,
+        256,
+        &[
+            (
+                r"self.matches('^([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?[.]?|\\[[0-9A-Fa-f:]+\\]):[0-9]{1,5}$')",
+                "write host and port, such as influxdb:8088",
+            ),
+            (
+                concat!(
+                    "!self.matches('^([^:]*[.])?([0-9]+|0[xX][0-9A-Fa-f]*)[.]?:') || ",
+                    "self.matches('^(0|[1-9][0-9]{0,2})([.](0|[1-9][0-9]{0,2})){3}:')",
+                ),
+                "write an IPv4 address as four decimal numbers, such as 10.0.0.7",
+            ),
+            (
+                concat!(
+                    r"!self.matches('(?i)^(169[.]254[.]|\\[fe[89ab]|\\[fd00:ec2:|\\[[0-9a-f:]*:ffff:|",
+                    r"100[.]100[.]100[.]200:|metadata([.]google[.]internal)?[.]?:)')",
+                ),
+                "this names a link-local address or a cloud's metadata service; write the address of the server itself",
+            ),
+        ],
+    )
+}
+
 /// Names of measurements, which may hold anything but control characters.
 pub(super) fn measurements(_: &mut SchemaGenerator) -> Schema {
     set(256, &string(1, 512, &[NO_CONTROL]))

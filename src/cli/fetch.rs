@@ -1,7 +1,6 @@
 //! `lifeboat fetch`: a backup as files that the vendor's own tool reads.
 
 mod rethinkdb;
-mod tar;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -143,6 +142,10 @@ impl Fetch {
                 // Names are made here: those in the bucket are anybody's.
                 let numbers = format!("{number:04}-{}-{part_number:06}", manifest.identity.slot);
                 let name = match vendor_name(file, manifest) {
+                    Some(own) if in_one_directory(&manifest.source.engine) => {
+                        self.check_new(own)?;
+                        own.to_owned()
+                    }
                     Some(own) => {
                         self.directory(&numbers)?;
                         format!("{numbers}/{own}")
@@ -192,6 +195,18 @@ impl Fetch {
                 self.file(&name, file, manifest).await?;
                 self.note(&name, &part, manifest)?;
             }
+        }
+        Ok(())
+    }
+
+    /// A file that is there would be added to.
+    fn check_new(&self, name: &str) -> Result<(), CliError> {
+        let path = self.to.join(name);
+        if path.exists() || name == CONTENTS {
+            return Err(CliError::file(
+                &path,
+                &"the backup has two files of this name",
+            ));
         }
         Ok(())
     }
@@ -288,6 +303,12 @@ impl Fetch {
             .and_then(|()| self.contents.write_all(b"\n"))
             .map_err(|error| CliError::file(&self.to.join(CONTENTS), &error))
     }
+}
+
+/// Whether the vendor's tool reads all files of a chain from one directory: `influxd restore -portable`
+/// takes the newest file of each shard.
+fn in_one_directory(engine: &str) -> bool {
+    engine == "influxdb"
 }
 
 fn join(unfinished: &Path, path: &Path) -> std::io::Result<()> {

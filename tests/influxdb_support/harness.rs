@@ -405,10 +405,7 @@ pub struct Stored {
 
 impl Stored {
     pub fn reader(&self) -> Pieces<'_> {
-        Pieces {
-            rest: &self.file,
-            size: 7001,
-        }
+        Pieces::new(&self.file, 7001)
     }
 }
 
@@ -491,6 +488,12 @@ impl RecordSink for Memory {
 pub struct Pieces<'a> {
     rest: &'a [u8],
     size: usize,
+}
+
+impl<'a> Pieces<'a> {
+    pub fn new(bytes: &'a [u8], size: usize) -> Self {
+        Self { rest: bytes, size }
+    }
 }
 
 #[async_trait]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EngineSpec, Incremental, TargetEngineSpec};
 use crate::api::common::{Credentials, Tls};
+use crate::api::restore::Verify;
 use crate::api::text;
 
 const NAME: &str = "influxdb";
@@ -17,7 +18,7 @@ pub enum InfluxDbMethod {
     /// Queries over HTTP, stored as line protocol that `influx -import` reads.
     #[default]
     LineProtocol,
-    /// `influxd backup -portable`; not built yet.
+    /// The server's own files, as `influxd backup -portable` keeps them (OSS 1.5 and later).
     Portable,
     /// `influxd-ctl backup` (Enterprise); not built yet.
     Ctl,
@@ -38,12 +39,20 @@ pub struct InfluxDbDatabase {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "text::measurements")]
     pub measurements: Vec<String>,
+    /// Shards to take, by number. Empty: all. Only method portable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "text::shards")]
+    pub shards: Vec<u64>,
 }
 
 /// An InfluxDB to export.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.method) || self.method == 'lineProtocol'").message("only the method lineProtocol is built yet; portable and ctl are refused until they are"))]
+#[x_kube(validation = Rule::new("!has(self.method) || self.method != 'ctl'").message("the method ctl is not built yet; use lineProtocol, which works on InfluxDB Enterprise too"))]
+#[x_kube(validation = Rule::new("(has(self.method) && self.method == 'portable') == has(self.backupAddress)").message("backupAddress (such as influxdb:8088) goes with the method portable, which needs it: set both or neither"))]
+#[x_kube(validation = Rule::new("(has(self.method) && self.method == 'portable') || !has(self.databases) || self.databases.all(d, !has(d.shards))").message("only the method portable takes single shards: remove shards, or use it"))]
+#[x_kube(validation = Rule::new("!has(self.method) || self.method != 'portable' || !has(self.databases) || self.databases.all(d, !has(d.measurements))").message("the method portable takes whole shards: remove measurements, or use lineProtocol"))]
+#[x_kube(validation = Rule::new("!has(self.method) || self.method != 'portable' || !has(self.incremental) || !has(self.incremental.lag)").message("an increment of the method portable takes whole shards: remove lag"))]
 pub struct InfluxDbSource {
     /// Base URL of the HTTP API, for example `http://influxdb:8086`.
     #[schemars(schema_with = "text::url")]
@@ -54,6 +63,10 @@ pub struct InfluxDbSource {
     /// How TLS is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// Host and port of the server's backup service, for example `influxdb:8088`. Only method portable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::host_and_port")]
+    pub backup_address: Option<String>,
     /// The method. Default lineProtocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<InfluxDbMethod>,
@@ -79,6 +92,10 @@ pub struct InfluxDbTarget {
     /// How TLS is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// Host and port of the server's backup service, for example `influxdb:8088`: for backups of the method portable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::host_and_port")]
+    pub backup_address: Option<String>,
 }
 
 impl EngineSpec for InfluxDbSource {
@@ -119,6 +136,10 @@ impl EngineSpec for InfluxDbTarget {
 
 impl TargetEngineSpec for InfluxDbTarget {
     fn imports(&self, method: &str) -> bool {
-        method == "lineProtocol"
+        matches!(method, "lineProtocol" | "portable")
+    }
+
+    fn verifies(&self, method: &str, verify: Verify) -> bool {
+        method != "portable" || matches!(verify, Verify::None | Verify::Counts)
     }
 }

@@ -20,6 +20,7 @@ pub use kuzzle::{Elasticsearch, KuzzleSource, KuzzleTarget};
 pub use rethinkdb::{RethinkDbDatabase, RethinkDbDurability, RethinkDbSource, RethinkDbTarget};
 
 use super::common::{Credentials, Tls};
+use super::restore::Verify;
 
 /// What those who don't know an engine may ask of its settings.
 pub trait EngineSpec {
@@ -46,6 +47,13 @@ pub trait EngineSpec {
 pub trait TargetEngineSpec: EngineSpec {
     /// Whether the engine imports what was exported with `method`.
     fn imports(&self, method: &str) -> bool;
+
+    /// Whether a backup made with `method` can be checked in this way: one of a vendor's files holds no
+    /// records that could be looked up, whatever the engine can do with others.
+    fn verifies(&self, method: &str, verify: Verify) -> bool {
+        let _ = (method, verify);
+        true
+    }
 
     /// Whether the engine can delete what a backup does not hold: `deletions: Mirror`.
     fn mirrors(&self) -> bool {

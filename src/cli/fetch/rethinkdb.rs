@@ -7,7 +7,6 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::tar::Tar;
 use super::{Fetched, create};
 use crate::cli::CliError;
 use crate::engine::EngineError;
@@ -15,6 +14,7 @@ use crate::engine::rethinkdb_archive::{ARRAY_BEGIN, RowsAsArray, TableFiles, Tab
 use crate::job::JobError;
 use crate::manifest::{Manifest, Part};
 use crate::storage::Location;
+use crate::tar::Tar;
 use crate::transfer::{IndexReader, PartReader, RecordSource, Throttle};
 
 /// Writes the archive into a directory. It gets its name only once all digests were compared.

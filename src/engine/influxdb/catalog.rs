@@ -75,6 +75,11 @@ pub(super) struct Measurement {
     pub(super) mixed: Vec<String>,
 }
 
+/// Whether a database is the server's own.
+pub(super) fn is_internal(database: &str) -> bool {
+    database == INTERNAL
+}
+
 /// All databases but the server's own.
 pub(super) async fn databases(client: &Client) -> Result<Vec<String>, EngineError> {
     let mut names = Vec::new();
@@ -83,7 +88,7 @@ pub(super) async fn databases(client: &Client) -> Result<Vec<String>, EngineErro
             names.push(text(client, &table, row, "name")?.to_owned());
         }
     }
-    names.retain(|name| name != INTERNAL);
+    names.retain(|name| !is_internal(name));
     names.sort();
     Ok(names)
 }
@@ -157,6 +162,16 @@ pub(super) async fn measurements(
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((found, unreadable))
+}
+
+/// Whether a database is there and has a measurement.
+pub(super) async fn holds_any(client: &Client, database: &str) -> Result<bool, EngineError> {
+    let query = format!("SHOW MEASUREMENTS ON {} LIMIT 1", ql::ident(database));
+    match client.table(&query).await {
+        Err(EngineError::NotFound { .. }) => Ok(false),
+        Err(other) => Err(other),
+        Ok(tables) => Ok(tables.iter().any(|table| !table.rows.is_empty())),
+    }
 }
 
 /// The names that the index knows, whatever the retention policy, made readable.

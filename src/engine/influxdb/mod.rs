@@ -1,5 +1,7 @@
-//! InfluxDB 1.x (OSS and Enterprise), method `lineProtocol`: queries and writes over HTTP.
+//! InfluxDB 1.x (OSS and Enterprise). Method `lineProtocol`: queries and writes over HTTP; method
+//! [`portable`]: the server's own files.
 //!
+//! With `lineProtocol`:
 //! A part is one measurement in one retention policy of one database. A record is one line: a series
 //! and a time, with all fields that the point has. Writing a record again changes nothing; writing
 //! one of the same series and time merges the fields.
@@ -28,6 +30,8 @@ mod faults_test;
 mod import;
 mod line;
 mod msgpack;
+mod names;
+mod portable;
 mod prepare;
 mod ql;
 mod response;
@@ -44,7 +48,7 @@ mod table;
 mod verify;
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -60,6 +64,7 @@ use crate::manifest::{Fingerprint, Part};
 use crate::transfer::{RecordSink, RecordSource};
 use client::Client;
 use export::Place;
+use portable::Portable;
 use ql::Range;
 
 /// Writes of all parts together that are under way.
@@ -76,20 +81,30 @@ pub(super) struct InfluxDb {
     started: Mutex<Option<String>>,
     /// Databases that this run made.
     made: Mutex<BTreeSet<String>>,
+    /// The server's backup service, where its address is given.
+    portable: Option<Portable>,
 }
 
 impl InfluxDb {
     /// As a source.
     pub(super) fn source(spec: &InfluxDbSource, access: &Access) -> Result<Self, EngineError> {
-        if !matches!(spec.method, None | Some(InfluxDbMethod::LineProtocol)) {
+        if spec.method == Some(InfluxDbMethod::Ctl) {
             return Err(EngineError::NotSupported {
-                problem: "only the method lineProtocol is built yet; portable and ctl are refused"
+                problem: "the method ctl is not built yet; use lineProtocol, which works on InfluxDB Enterprise too"
                     .to_owned(),
             });
         }
+        let portable = spec.method == Some(InfluxDbMethod::Portable);
+        if portable != spec.backup_address.is_some() {
+            return Err(EngineError::NotSupported {
+                problem: "backupAddress (such as influxdb:8088) goes with the method portable, which needs it"
+                    .to_owned(),
+            });
+        }
+        let plan = ImportPlan::default();
         Ok(Self {
             source: spec.clone(),
-            ..Self::new(&spec.url, access, ImportPlan::default())?
+            ..Self::new(&spec.url, spec.backup_address.as_deref(), access, plan)?
         })
     }
 
@@ -99,10 +114,16 @@ impl InfluxDb {
         access: &Access,
         plan: &ImportPlan,
     ) -> Result<Self, EngineError> {
-        Self::new(&spec.url, access, plan.clone())
+        let address = spec.backup_address.as_deref();
+        Self::new(&spec.url, address, access, plan.clone())
     }
 
-    fn new(url: &str, access: &Access, plan: ImportPlan) -> Result<Self, EngineError> {
+    fn new(
+        url: &str,
+        backup_address: Option<&str>,
+        access: &Access,
+        plan: ImportPlan,
+    ) -> Result<Self, EngineError> {
         Ok(Self {
             client: Client::new(url, access)?,
             source: InfluxDbSource::default(),
@@ -111,7 +132,23 @@ impl InfluxDb {
             first_wait: import::FIRST_WAIT,
             started: Mutex::new(None),
             made: Mutex::new(BTreeSet::new()),
+            portable: backup_address.map(Portable::new).transpose()?,
         })
+    }
+
+    /// The backup service of a target that gets files.
+    fn service(&self) -> Result<&Portable, EngineError> {
+        self.portable.as_ref().ok_or_else(|| EngineError::NotSupported {
+            problem: "the backup was made with the method portable: set backupAddress in target.influxdb to the target's backup service, such as influxdb:8088"
+                .to_owned(),
+        })
+    }
+
+    fn made_before(&self) -> BTreeSet<String> {
+        self.made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Where a part of a backup lies in the target.
@@ -126,8 +163,13 @@ impl InfluxDb {
             });
         }
         Ok(Place {
-            database: prepare::target_name(&self.plan, named(part, NAME_DATABASE)?),
-            policy: named(part, NAME_POLICY)?.to_owned(),
+            database: names::target_name(&self.plan, named(part, NAME_DATABASE)?),
+            policy: names::target_policy(
+                &self.plan,
+                named(part, NAME_DATABASE)?,
+                named(part, NAME_POLICY)?,
+            )
+            .to_owned(),
             measurement: named(part, NAME_MEASUREMENT)?.to_owned(),
             window: Range {
                 start: window::bound(part, window::WINDOW_START)?,
@@ -162,6 +204,9 @@ impl Engine for InfluxDb {
         let info = self.server_info().await?;
         // A ping asks for no login; this does.
         catalog::databases(&self.client).await?;
+        if let Some(portable) = &self.portable {
+            portable.probe().await?;
+        }
         Ok(info)
     }
 
@@ -171,7 +216,19 @@ impl Engine for InfluxDb {
         if let Ok(mut slot) = self.started.lock() {
             *slot = started;
         }
-        select::plan(&self.client, &self.source, server, request).await
+        match &self.portable {
+            Some(portable) => {
+                portable
+                    .plan(&self.client, &self.source, server, request)
+                    .await
+            }
+            None => select::plan(&self.client, &self.source, server, request).await,
+        }
+    }
+
+    /// Gzip is part of the vendor's files.
+    fn packs_itself(&self) -> bool {
+        self.portable.is_some()
     }
 
     async fn export_part(
@@ -179,12 +236,16 @@ impl Engine for InfluxDb {
         part: &PartPlan,
         sink: &mut dyn RecordSink,
     ) -> Result<PartSummary, EngineError> {
-        let place = self.place(&Part {
+        let part = Part {
             kind: part.kind.clone(),
             name: part.name.clone(),
             attributes: part.attributes.clone(),
             ..Part::default()
-        })?;
+        };
+        if let Some(portable) = &self.portable {
+            return portable.export(&self.client, &part, sink).await;
+        }
+        let place = self.place(&part)?;
         export::export(&self.client, &place, sink)
             .await
             .map_err(|error| match error {
@@ -209,12 +270,30 @@ impl Engine for InfluxDb {
         if before.is_some() && now.is_some() && before != now {
             return changed("the server was restarted");
         }
-        select::look_again(&self.client, plan).await
+        match &self.portable {
+            Some(portable) => portable.look_again(plan).await,
+            None => select::look_again(&self.client, plan).await,
+        }
+    }
+
+    fn wants(&self, part: &Part) -> bool {
+        !portable::is_vendors(part)
+    }
+
+    async fn check_part(&self, part: &Part) -> Result<Vec<String>, EngineError> {
+        if portable::is_ours(part) {
+            self.service()?;
+            portable::check(part)?;
+        }
+        Ok(Vec::new())
     }
 
     async fn target_state(&self, part: &Part) -> Result<TargetState, EngineError> {
         if part.kind == structure::KIND_DATABASE {
             return Ok(TargetState::Empty);
+        }
+        if portable::is_ours(part) {
+            return portable::state(&self.client, &self.plan, part).await;
         }
         verify::state(&self.client, &self.place(part)?).await
     }
@@ -224,12 +303,15 @@ impl Engine for InfluxDb {
         plan: &ImportPlan,
         structure: &[Part],
     ) -> Result<(), EngineError> {
-        let made = self
-            .made
-            .lock()
-            .map(|made| made.clone())
-            .unwrap_or_default();
-        let new = prepare::prepare(&self.client, plan, structure, &made).await?;
+        let made = self.made_before();
+        let new = if structure.iter().any(portable::is_ours) {
+            let portable = self.service()?;
+            portable
+                .prepare(&self.client, plan, structure, &made)
+                .await?
+        } else {
+            prepare::prepare(&self.client, plan, structure, &made).await?
+        };
         if let Ok(mut made) = self.made.lock() {
             made.extend(new);
         }
@@ -241,13 +323,24 @@ impl Engine for InfluxDb {
         part: &Part,
         records: &mut dyn RecordSource,
     ) -> Result<ImportReport, EngineError> {
-        let place = self.place(part)?;
         let target = import::Target {
             client: &self.client,
             permits: &self.permits,
             first_wait: self.first_wait,
+            database: "",
+            policy: "",
+        };
+        if portable::is_ours(part) {
+            let portable = self.service()?;
+            return portable
+                .import(&self.client, &self.plan, part, target, records)
+                .await;
+        }
+        let place = self.place(part)?;
+        let target = import::Target {
             database: &place.database,
             policy: &place.policy,
+            ..target
         };
         import::import(target, records).await
     }
@@ -259,6 +352,9 @@ impl Engine for InfluxDb {
     }
 
     async fn count_part(&self, part: &Part) -> Result<u64, EngineError> {
+        if portable::is_ours(part) {
+            return portable::count(&self.client, &self.plan, part).await;
+        }
         verify::count(&self.client, &self.place(part)?).await
     }
 
@@ -267,10 +363,16 @@ impl Engine for InfluxDb {
         part: &Part,
         records: &mut dyn RecordSource,
     ) -> Result<ContainsReport, EngineError> {
+        if portable::is_ours(part) {
+            return Err(portable::only_counts());
+        }
         verify::contains(&self.client, &self.place(part)?, records).await
     }
 
     async fn fingerprint_part(&self, part: &Part) -> Result<Fingerprint, EngineError> {
+        if portable::is_ours(part) {
+            return Err(portable::only_counts());
+        }
         verify::fingerprint(&self.client, &self.place(part)?).await
     }
 
@@ -279,10 +381,22 @@ impl Engine for InfluxDb {
         plan: &ImportPlan,
         structure: &[Part],
     ) -> Result<(), EngineError> {
-        prepare::finish(&self.client, plan, structure).await
+        prepare::finish(&self.client, plan, &portable::databases(structure)).await
     }
 
     async fn drop_drill(&self, plan: &ImportPlan, structure: &[Part]) -> Result<(), EngineError> {
-        prepare::drop_drill(&self.client, plan, structure).await
+        let databases = portable::databases(structure);
+        prepare::drop_drill(&self.client, plan, &databases).await?;
+        if structure.iter().any(portable::is_ours) {
+            portable::drop_drill(&self.client, plan, &databases).await?;
+        }
+        Ok(())
+    }
+
+    async fn clean_up(&self) -> Result<(), EngineError> {
+        match &self.portable {
+            Some(portable) => portable.clean_up(&self.client).await,
+            None => Ok(()),
+        }
     }
 }

@@ -6,40 +6,28 @@ use bytes::Bytes;
 
 use super::catalog::{self, Policy};
 use super::client::{Client, Written};
-use super::structure::{self, Database};
+use super::names::named;
+use super::structure::Database;
 use super::{cq, ql};
 use crate::api::restore::ConflictPolicy;
 use crate::engine::{EngineError, ImportPlan};
 use crate::manifest::Part;
 
-/// A database's name in the target.
-pub(super) fn target_name(plan: &ImportPlan, name: &str) -> String {
-    let renamed = plan
-        .remap
-        .iter()
-        .find(|remap| remap.from == name)
-        .map_or(name, |remap| &remap.to);
-    match &plan.drill_prefix {
-        Some(prefix) => format!("{prefix}{renamed}"),
-        None => renamed.to_owned(),
+/// A drill works in databases that it made itself.
+pub(super) fn check_free_for_drill(
+    plan: &ImportPlan,
+    there: &BTreeSet<String>,
+    made: &BTreeSet<String>,
+    target: &str,
+) -> Result<(), EngineError> {
+    if plan.drill_prefix.is_none() || !there.contains(target) || made.contains(target) {
+        return Ok(());
     }
-}
-
-fn named(plan: &ImportPlan, structure: &[Part]) -> Result<Vec<(String, Database)>, EngineError> {
-    let mut seen = BTreeSet::new();
-    let mut all = Vec::new();
-    for database in structure::read_all(structure)? {
-        let target = target_name(plan, &database.name);
-        if !seen.insert(target.clone()) {
-            return Err(EngineError::NotSupported {
-                problem: format!(
-                    "remap makes two databases one: {target:?}; give each its own name"
-                ),
-            });
-        }
-        all.push((target, database));
-    }
-    Ok(all)
+    Err(EngineError::TargetNotEmpty {
+        problem: format!(
+            "the drill's database {target:?} is there already; drop it, or start another drill"
+        ),
+    })
 }
 
 /// Checks the right to write, then makes databases and retention policies. Returns the databases
@@ -50,19 +38,22 @@ pub(super) async fn prepare(
     structure: &[Part],
     made: &BTreeSet<String>,
 ) -> Result<Vec<String>, EngineError> {
-    let databases = named(plan, structure)?;
+    prepare_named(client, plan, &named(plan, structure)?, made).await
+}
+
+/// As [`prepare`], of databases that were read and named.
+pub(super) async fn prepare_named(
+    client: &Client,
+    plan: &ImportPlan,
+    databases: &[(String, Database)],
+    made: &BTreeSet<String>,
+) -> Result<Vec<String>, EngineError> {
     let there: BTreeSet<String> = catalog::databases(client).await?.into_iter().collect();
-    for (target, _) in &databases {
-        if plan.drill_prefix.is_some() && there.contains(target) && !made.contains(target) {
-            return Err(EngineError::TargetNotEmpty {
-                problem: format!(
-                    "the drill's database {target:?} is there already; drop it, or start another drill"
-                ),
-            });
-        }
+    for (target, _) in databases {
+        check_free_for_drill(plan, &there, made, target)?;
     }
     let mut have = BTreeMap::new();
-    for (target, database) in &databases {
+    for (target, database) in databases {
         if there.contains(target) {
             let policies = catalog::policies(client, target).await?;
             may_write(client, target).await?;
@@ -84,7 +75,7 @@ pub(super) async fn prepare(
         }
     }
     let mut new = Vec::new();
-    for (target, database) in &databases {
+    for (target, database) in databases {
         match have.get(target.as_str()) {
             None => {
                 create(client, target, database).await?;
@@ -127,7 +118,12 @@ async fn may_create(client: &Client, what: &str) -> Result<(), EngineError> {
     }
 }
 
-async fn create(client: &Client, target: &str, database: &Database) -> Result<(), EngineError> {
+/// Makes a database that is not there, with its retention policies.
+pub(super) async fn create(
+    client: &Client,
+    target: &str,
+    database: &Database,
+) -> Result<(), EngineError> {
     let first = database.policies.iter().find(|policy| policy.default);
     let with = first.map_or(String::new(), |policy| {
         format!(
@@ -321,31 +317,4 @@ async fn run(client: &Client, statement: &str) -> Result<(), EngineError> {
 
 async fn run_in(client: &Client, database: &str, statement: &str) -> Result<(), EngineError> {
     client.table_in(database, statement).await.map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::restore::Remap;
-
-    #[test]
-    fn names() {
-        let remap = vec![Remap {
-            from: "a".into(),
-            to: "b".into(),
-        }];
-        for (prefix, name, want) in [
-            (None, "a", "b"),
-            (None, "c", "c"),
-            (Some("drill_1_"), "a", "drill_1_b"),
-            (Some("drill_1_"), "c", "drill_1_c"),
-        ] {
-            let plan = ImportPlan {
-                remap: remap.clone(),
-                drill_prefix: prefix.map(str::to_owned),
-                ..ImportPlan::default()
-            };
-            assert_eq!(target_name(&plan, name), want);
-        }
-    }
 }

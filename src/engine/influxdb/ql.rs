@@ -137,12 +137,21 @@ impl Range {
 pub(super) fn select_rows(source: &str, range: Range, tags: &[String]) -> String {
     let mut conditions = range.conditions();
     conditions.extend_from_slice(tags);
-    let filter = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!(" WHERE {}", conditions.join(" AND "))
-    };
+    let filter = filter(&conditions);
     format!("SELECT *::field FROM {source}{filter} GROUP BY *")
+}
+
+/// How many values each field of a measurement has.
+pub(super) fn count_values(source: &str, range: Range) -> String {
+    let filter = filter(&range.conditions());
+    format!("SELECT count(*::field) FROM {source}{filter}")
+}
+
+fn filter(conditions: &[String]) -> String {
+    if conditions.is_empty() {
+        return String::new();
+    }
+    format!(" WHERE {}", conditions.join(" AND "))
 }
 
 #[cfg(test)]

@@ -223,7 +223,7 @@ fn missing(client: &Client, what: String) -> EngineError {
 }
 
 /// What the spec selects, in one form whatever the order it is written in.
-fn selection(spec: &InfluxDbSource) -> String {
+pub(super) fn selection(spec: &InfluxDbSource) -> String {
     let mut databases = spec.databases.clone();
     for database in &mut databases {
         database.retention_policies.sort();

@@ -50,6 +50,15 @@ pub(super) fn check_engine(order: &ImportOrder, manifests: &[Manifest]) -> Resul
                 ),
             ));
         }
+        if !spec.verifies(&source.method, order.verify) {
+            return Err(JobError::refused(
+                Reason::NotSupported,
+                format!(
+                    "the backup {} was made with the method {}, which keeps files and not records that could be looked up: set verify to Counts",
+                    manifest.identity.slot, source.method
+                ),
+            ));
+        }
     }
     Ok(())
 }

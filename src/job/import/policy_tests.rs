@@ -157,3 +157,24 @@ fn one_server_has_many_spellings() {
         assert_eq!(same_url(one, other), same, "{one} {other}");
     }
 }
+
+#[test]
+fn a_vendors_files_can_only_be_counted() {
+    let mut manifest = crate::manifest::samples::full(0);
+    manifest.source.engine = "influxdb".to_owned();
+    let cases = [
+        ("lineProtocol", Verify::Contains, true),
+        ("portable", Verify::Contains, false),
+        ("portable", Verify::Equal, false),
+        ("portable", Verify::Counts, true),
+        ("portable", Verify::None, true),
+        ("ctl", Verify::Counts, false),
+    ];
+    for (method, verify, good) in cases {
+        method.clone_into(&mut manifest.source.method);
+        let mut order = order(ConflictPolicy::Fail, None);
+        order.verify = verify;
+        let seen = check_engine(&order, std::slice::from_ref(&manifest));
+        assert_eq!(seen.is_ok(), good, "{method} {verify:?}");
+    }
+}

@@ -11,7 +11,7 @@ const NAME: usize = 100;
 const LARGE: u64 = 1 << 33;
 
 /// A tar archive that is written.
-pub(super) struct Tar<W: Write> {
+pub(crate) struct Tar<W: Write> {
     out: W,
     /// Bytes that the file under way still has to get.
     left: u64,
@@ -21,7 +21,7 @@ pub(super) struct Tar<W: Write> {
 
 impl<W: Write> Tar<W> {
     /// Begins an archive; its files get the time, in seconds since 1970.
-    pub(super) fn new(out: W, time: u64) -> Self {
+    pub(crate) fn new(out: W, time: u64) -> Self {
         Self {
             out,
             left: 0,
@@ -31,7 +31,7 @@ impl<W: Write> Tar<W> {
     }
 
     /// Begins a file of `size` bytes, which follow by [`Self::write`].
-    pub(super) fn file(&mut self, name: &str, size: u64) -> io::Result<()> {
+    pub(crate) fn file(&mut self, name: &str, size: u64) -> io::Result<()> {
         self.end_file()?;
         if name.len() > NAME {
             let long = [name.as_bytes(), &[0]].concat();
@@ -43,7 +43,7 @@ impl<W: Write> Tar<W> {
     }
 
     /// Bytes of the file under way.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.left = self
             .left
             .checked_sub(bytes.len() as u64)
@@ -51,8 +51,13 @@ impl<W: Write> Tar<W> {
         self.out.write_all(bytes)
     }
 
+    /// What it writes to.
+    pub(crate) fn out(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Ends the archive.
-    pub(super) fn finish(mut self) -> io::Result<W> {
+    pub(crate) fn finish(mut self) -> io::Result<W> {
         self.end_file()?;
         self.out.write_all(&[0; 2 * BLOCK])?;
         Ok(self.out)
