@@ -4,6 +4,10 @@ set -euo pipefail
 # shellcheck source=e2e/bed.sh
 source "$(dirname "$0")/../e2e/bed.sh"
 
-take_bed
+# shellcheck source=e2e/servers.sh
+source "$root/e2e/servers.sh"
+
+take_elasticdump
+if [ "${BENCH:-}" != kuzzle ]; then take_bed; fi
 cd "$root/e2e"
-go run ./cmd/bench ${BENCH:+-only "$BENCH"}
+go run ./cmd/bench ${BENCH:+-only "$BENCH"} -binary "$binary" -multielasticdump "$multielasticdump"

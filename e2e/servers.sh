@@ -86,12 +86,18 @@ servers_kuzzle() {
     echo "Elasticsearch did not start" >&2
     return 1
   fi
+  take_elasticdump
+  LIFEBOAT_TEST_KUZZLE_A=${urls[0]} LIFEBOAT_TEST_KUZZLE_B=${urls[1]} \
+    LIFEBOAT_TEST_ELASTICDUMP=$multielasticdump rust_tests kuzzle
+}
+
+# take_elasticdump: installs the vendor's tool, and sets `multielasticdump` to its path.
+take_elasticdump() {
   local dump=$root/target/tools/elasticdump
   if [ ! -e "$dump/node_modules/elasticdump" ]; then
     npm install --silent --no-audit --no-fund --prefix "$dump" elasticdump@6.125.1
   fi
-  LIFEBOAT_TEST_KUZZLE_A=${urls[0]} LIFEBOAT_TEST_KUZZLE_B=${urls[1]} \
-    LIFEBOAT_TEST_ELASTICDUMP=$dump/node_modules/elasticdump/bin/multielasticdump rust_tests kuzzle
+  multielasticdump=$dump/node_modules/elasticdump/bin/multielasticdump
 }
 
 servers_cnosdb() {

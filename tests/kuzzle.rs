@@ -22,6 +22,8 @@ mod pod;
 mod policies;
 #[path = "kuzzle_support/server.rs"]
 mod server;
+#[path = "kuzzle_support/swap.rs"]
+mod swap;
 #[path = "kuzzle_support/traps.rs"]
 mod traps;
 #[path = "kuzzle_support/vendor.rs"]

@@ -121,6 +121,7 @@ impl Lab {
             .finish_import(plan, &export.plan.structure)
             .await
             .unwrap();
+        engine.clean_up().await.unwrap();
         Moved {
             engine,
             report: all,

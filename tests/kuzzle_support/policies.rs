@@ -76,7 +76,7 @@ async fn replays_write_over_and_replace_leaves_nothing_else() {
 
     let third = lab.import(&export, &plan(ConflictPolicy::Replace)).await;
     third.verify(&export).await.unwrap();
-    lab.assert_same(&index, &index).await;
+    lab.assert_same(&index, &format!("@{index}")).await;
     lab.clean().await;
 }
 

@@ -1,9 +1,12 @@
 //! What makes other tools end well where nothing, or not all, was done.
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use lifeboat::api::conditions::Reason;
 use lifeboat::api::engines::KuzzleSource;
 use lifeboat::api::restore::ConflictPolicy;
 use lifeboat::engine::ImportPlan;
+use lifeboat::transfer::{RecordSink, TransferError};
 use reqwest::Method;
 use serde_json::json;
 
@@ -162,6 +165,65 @@ async fn a_source_that_changes_is_noticed() {
         assert_eq!(error.reason(), Reason::SourceChanged, "{error}");
         assert!(error.retryable());
     }
+    lab.clean().await;
+}
+
+/// Deletes the index once the first documents are there.
+struct Dropping<'a> {
+    lab: &'a Lab,
+    index: &'a str,
+    writes: u32,
+}
+
+#[async_trait]
+impl RecordSink for Dropping<'_> {
+    async fn write(&mut self, _: Bytes) -> Result<(), TransferError> {
+        if self.writes == 0 {
+            let path = escape(self.index);
+            self.lab.a.ask(Method::DELETE, &path, "").await;
+        }
+        self.writes += 1;
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_is_dropped_while_it_is_read_is_a_named_failure() {
+    let Some(lab) = Lab::take("dropped").await else {
+        return;
+    };
+    let index = lab.index("one");
+    let mapping = json!({"mappings": {"dynamic": false}});
+    lab.a.make(&index, mapping.clone()).await;
+    for batch in 0..4 {
+        let text = "x".repeat(2000);
+        let ids = batch * 2000..(batch + 1) * 2000;
+        let documents = ids
+            .map(|n| document(&n.to_string(), None, &format!(r#"{{"t":"{text}"}}"#)))
+            .collect::<String>();
+        lab.a.write(&index, &documents).await;
+    }
+    let engine = source(lab.spec());
+    let plan = engine.plan_export(&now()).await.unwrap();
+    let mut sink = Dropping {
+        lab: &lab,
+        index: &index,
+        writes: 0,
+    };
+    let error = engine
+        .export_part(&plan.parts[0], &mut sink)
+        .await
+        .unwrap_err();
+    // The next attempt finds no index, and says so by name.
+    assert!(error.retryable(), "{error}");
+    let error = engine
+        .export_part(&plan.parts[0], &mut Memory::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), Reason::SourceChanged, "{error}");
+    assert!(error.to_string().contains(&index), "{error}");
+    lab.a.make(&index, mapping).await;
+    assert_eq!(lab.export(lab.spec()).await.records(), 0);
     lab.clean().await;
 }
 

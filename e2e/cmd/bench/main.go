@@ -17,18 +17,40 @@ import (
 )
 
 func main() {
-	only := flag.String("only", "", "one of speed, memory, writes")
+	only := flag.String("only", "", "one of speed, memory, writes, kuzzle")
+	var tools tools
+	flag.StringVar(&tools.binary, "binary", "", "the binary that kuzzle runs")
+	flag.StringVar(&tools.multielasticdump, "multielasticdump", "", "the vendor's program for kuzzle")
+	flag.IntVar(&tools.documents, "documents", 1_000_000, "small documents for kuzzle")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only); err != nil {
+	if err := run(ctx, *only, tools); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string) error {
+// tools are what the benchmarks need that run without Kubernetes.
+type tools struct {
+	binary, multielasticdump string
+	documents                int
+}
+
+func run(ctx context.Context, only string, tools tools) error {
+	if only == "" || only == "kuzzle" {
+		if err := kuzzle(ctx, tools); err != nil {
+			return fmt.Errorf("kuzzle: %w", err)
+		}
+	}
+	if only == "kuzzle" {
+		return nil
+	}
+	return runOnBed(ctx, only)
+}
+
+func runOnBed(ctx context.Context, only string) error {
 	onCurrent, err := kit.OnCurrent()
 	if err != nil {
 		return err

@@ -30,6 +30,10 @@ pub use volumes::{database_secret, target_secret};
 
 /// The user and group of the image.
 const USER: i64 = 65532;
+/// From how many bytes on memory that is freed goes back to the system at once.
+const MALLOC_THRESHOLD: usize = 1 << 20;
+/// How the C library is told.
+const MALLOC_THRESHOLD_ENV: &str = "MALLOC_MMAP_THRESHOLD_";
 /// Kubernetes takes 256 KiB of annotations; this leaves room for those of people.
 const ORDER_LIMIT: usize = 192 * 1024;
 /// The label by which Kubernetes tells a pod's Job.
@@ -212,9 +216,9 @@ fn pod_spec(request: &JobRequest<'_>, settings: template::Settings) -> PodSpec {
     }
 }
 
-/// The run's id, and the variables of the spec.
+/// The run's id, how the C library hands memory back, and the variables of the spec.
 fn environment(spec: Vec<EnvVar>) -> Vec<EnvVar> {
-    let mut env = vec![EnvVar {
+    let run_id = EnvVar {
         name: RUN_ID_ENV.to_owned(),
         value_from: Some(EnvVarSource {
             field_ref: Some(ObjectFieldSelector {
@@ -224,7 +228,15 @@ fn environment(spec: Vec<EnvVar>) -> Vec<EnvVar> {
             ..EnvVarSource::default()
         }),
         ..EnvVar::default()
-    }];
+    };
+    // A large record goes back to the system when it is done with. Unless it is told, the C library
+    // keeps what it was once asked for, and a few large records leave holes of their size.
+    let malloc = EnvVar {
+        name: MALLOC_THRESHOLD_ENV.to_owned(),
+        value: Some(MALLOC_THRESHOLD.to_string()),
+        ..EnvVar::default()
+    };
+    let mut env = vec![run_id, malloc];
     env.extend(spec);
     env
 }

@@ -295,6 +295,7 @@ fn variables_of_the_spec_come_behind_ours_and_secret_ones_are_named() {
         names,
         [
             RUN_ID_ENV,
+            MALLOC_THRESHOLD_ENV,
             "PGHOST",
             "PGUSER",
             "PGPASSWORD",
@@ -302,13 +303,13 @@ fn variables_of_the_spec_come_behind_ours_and_secret_ones_are_named() {
             SECRET_ENV
         ]
     );
-    assert_eq!(env[1].value.as_deref(), Some("postgres"));
-    let source = env[3].value_from.clone().unwrap().secret_key_ref.unwrap();
+    assert_eq!(env[2].value.as_deref(), Some("postgres"));
+    let source = env[4].value_from.clone().unwrap().secret_key_ref.unwrap();
     assert_eq!((&*source.name, &*source.key), ("pg", "password"));
-    assert_eq!(env[5].value.as_deref(), Some("PGPASSWORD,TOKEN"));
+    assert_eq!(env[6].value.as_deref(), Some("PGPASSWORD,TOKEN"));
 
     let none = pod_of(&JobTemplate::default());
-    assert_eq!(none.containers[0].env.as_ref().unwrap().len(), 1);
+    assert_eq!(none.containers[0].env.as_ref().unwrap().len(), 2);
     let ours = template(serde_json::json!({"env": [{"name": RUN_ID_ENV, "value": "other"}]}));
     let error = job(Some(&ours)).unwrap_err().to_string();
     assert!(

@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 /// Levels in which the order of keys says nothing.
 const MAX_DEPTH: usize = 100;
 
+/// Bytes of a text that are unescaped at once.
+const PIECE: usize = 64 * 1024;
+
 /// A digest of a document's content.
 pub(super) type ContentDigest = [u8; 32];
 
@@ -107,10 +110,49 @@ fn object(hash: &mut Sha256, json: &[u8], at: usize, depth: usize) -> usize {
 }
 
 fn string(hash: &mut Sha256, inner: &[u8]) {
-    let plain = unescaped(inner);
     hash.update(b"s");
+    let mut length = 0u64;
+    // A large one piece by piece, twice: its length comes first.
+    if inner.len() > PIECE && pieces(inner, |plain| length += plain.len() as u64) {
+        hash.update(length.to_le_bytes());
+        pieces(inner, |plain| hash.update(plain));
+        return;
+    }
+    let plain = unescaped(inner);
     hash.update((plain.len() as u64).to_le_bytes());
     hash.update(&plain);
+}
+
+/// Gives what a string means, piece by piece; false where that is no text.
+fn pieces(inner: &[u8], mut give: impl FnMut(&[u8])) -> bool {
+    let mut rest = inner;
+    while !rest.is_empty() {
+        let (piece, more) = rest.split_at(piece_end(rest));
+        match plain(piece) {
+            Some(plain) => give(&plain),
+            None => return false,
+        }
+        rest = more;
+    }
+    true
+}
+
+/// The end of what stands at the beginning: text without escapes, or escapes one after another. A
+/// pair of surrogates stays together.
+fn piece_end(inner: &[u8]) -> usize {
+    if inner.first() != Some(&b'\\') {
+        return memchr::memchr(b'\\', inner).unwrap_or(inner.len());
+    }
+    let mut at = 0;
+    while inner.get(at) == Some(&b'\\') {
+        let unicode = inner.get(at + 1) == Some(&b'u');
+        let high = unicode && inner.get(at + 2).is_some_and(|byte| b"dD".contains(byte));
+        at = (at + if unicode { 6 } else { 2 }).min(inner.len());
+        if at >= PIECE && !high {
+            break;
+        }
+    }
+    at
 }
 
 /// Between the quotes.
@@ -120,14 +162,16 @@ fn inner(json: &[u8], at: usize, end: usize) -> &[u8] {
 
 /// What a string means; its own bytes where that is no text (half of a surrogate pair).
 fn unescaped(inner: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    plain(inner).unwrap_or(inner.into())
+}
+
+fn plain(inner: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
     if memchr::memchr(b'\\', inner).is_none() {
-        return inner.into();
+        return Some(inner.into());
     }
     let quoted = [b"\"", inner, b"\""].concat();
-    match serde_json::from_slice::<String>(&quoted) {
-        Ok(text) => text.into_bytes().into(),
-        Err(_) => inner.into(),
-    }
+    let text = serde_json::from_slice::<String>(&quoted).ok()?;
+    Some(text.into_bytes().into())
 }
 
 fn skip_space(json: &[u8], at: usize) -> usize {
@@ -251,6 +295,20 @@ mod tests {
                 "{one} {other}"
             );
         }
+    }
+
+    #[test]
+    fn long_texts_are_what_they_mean() {
+        let raw = "é\n\"\u{1F600}".repeat(40_000);
+        let escaped = r#"\u00e9\n\"\ud83d\ude00"#.repeat(40_000);
+        let mixed = format!("{}{}", r"\ud83d\ude00".repeat(90_000), "x".repeat(200_000));
+        let plain = format!("{}{}", "\u{1F600}".repeat(90_000), "x".repeat(200_000));
+        let half = format!("{}{}", r"\n".repeat(90_000), r"\ud83d");
+        let of = |text: &str| digest(format!(r#"{{"a":"{text}"}}"#).as_bytes());
+        let raw = raw.replace('\n', r"\n").replace('"', r#"\""#);
+        assert_eq!(of(&raw), of(&escaped));
+        assert_eq!(of(&mixed), of(&plain));
+        assert_ne!(of(&half), of(&half.replace("83d", "83e")));
     }
 
     #[test]

@@ -166,6 +166,18 @@ pub(super) async fn count(client: &Client, index: &str) -> Result<Option<u64>, E
     }
 }
 
+/// Documents of those of these indices and aliases that are there, each counted once.
+pub(super) async fn count_any(client: &Client, names: &[&str]) -> Result<u64, EngineError> {
+    let list: Vec<String> = names.iter().map(|name| names::escape(name)).collect();
+    let list = list.join(",");
+    let path = format!("{list}/_refresh?ignore_unavailable=true");
+    client.change(Method::POST, &path, None).await?;
+    let path = format!("{list}/_count?ignore_unavailable=true");
+    let found: Count = client.get(&path).await?;
+    found.shards.check(client)?;
+    Ok(found.count)
+}
+
 /// Settings of an index in their flat form.
 pub(super) async fn settings(
     client: &Client,

@@ -95,11 +95,16 @@ pub(super) fn said(server: &str, status: u16, body: &[u8]) -> EngineError {
         },
         _ => EngineError::Server {
             server,
-            // A scroll that is gone is a new one at the next attempt.
-            retryable: status == 429 || status >= 500 || problem.contains("search_context_missing"),
+            retryable: status == 429 || status >= 500 || lost_scroll(&problem),
             problem: format!("HTTP {status}: {problem}"),
         },
     }
+}
+
+/// Whether a scroll is gone, because its index was deleted or its server restarted: the next attempt
+/// begins a new one. A server says so by the kind, or by the cause of a search that failed.
+fn lost_scroll(problem: &str) -> bool {
+    problem.contains("search_context_missing") || problem.contains("No search context found")
 }
 
 /// An answer that is not as the protocol says.
@@ -156,6 +161,12 @@ mod tests {
             (
                 404,
                 error("search_context_missing_exception"),
+                Reason::DatabaseError,
+                true,
+            ),
+            (
+                404,
+                r#"{"error":{"type":"search_phase_execution_exception","reason":"all shards failed","caused_by":{"type":"search_context_missing_exception","reason":"No search context found for id [795]"}}}"#.to_owned(),
                 Reason::DatabaseError,
                 true,
             ),

@@ -25,15 +25,15 @@ mod import;
 mod lines;
 mod names;
 mod pattern;
+mod places;
 mod plan;
 mod prepare;
 mod split;
 mod structure;
+mod swap;
 mod vendor;
 mod verify;
-
-use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod way;
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -49,6 +49,7 @@ use crate::transfer::{Dump, RecordSink, RecordSource};
 use client::Client;
 use export::{Pages, Place};
 use pattern::Selection;
+use places::Places;
 use structure::{KIND_DOCUMENTS, KIND_INDEX};
 
 /// What `multielasticdump` reads.
@@ -70,8 +71,7 @@ pub(super) struct Kuzzle {
     plan: ImportPlan,
     pages: Pages,
     permits: Semaphore,
-    /// Indices that this run made.
-    made: Mutex<BTreeSet<String>>,
+    places: Places,
 }
 
 impl Kuzzle {
@@ -101,7 +101,7 @@ impl Kuzzle {
             plan,
             pages: Pages::default(),
             permits: Semaphore::new(bulk::IN_FLIGHT as usize),
-            made: Mutex::default(),
+            places: Places::default(),
         })
     }
 
@@ -124,8 +124,9 @@ impl Kuzzle {
         }
     }
 
-    fn made(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Where the documents of a part are in the target.
+    fn physical(&self, part: &Part) -> Result<String, EngineError> {
+        Ok(self.places.physical(&self.target_index(part)?))
     }
 }
 
@@ -194,10 +195,7 @@ impl Engine for Kuzzle {
         plan: &ImportPlan,
         structure: &[Part],
     ) -> Result<(), EngineError> {
-        let made = self.made().clone();
-        let new = prepare::prepare(&self.client, plan, structure, &made).await?;
-        self.made().extend(new);
-        Ok(())
+        prepare::prepare(&self.client, plan, structure, &self.places).await
     }
 
     async fn import_part(
@@ -205,7 +203,7 @@ impl Engine for Kuzzle {
         part: &Part,
         records: &mut dyn RecordSource,
     ) -> Result<ImportReport, EngineError> {
-        let index = self.target_index(part)?;
+        let index = self.physical(part)?;
         let target = bulk::Target {
             client: &self.client,
             permits: &self.permits,
@@ -222,7 +220,7 @@ impl Engine for Kuzzle {
     }
 
     async fn count_part(&self, part: &Part) -> Result<u64, EngineError> {
-        let index = self.target_index(part)?;
+        let index = self.physical(part)?;
         verify::count(&self.client, &index).await
     }
 
@@ -231,12 +229,12 @@ impl Engine for Kuzzle {
         part: &Part,
         records: &mut dyn RecordSource,
     ) -> Result<ContainsReport, EngineError> {
-        let index = self.target_index(part)?;
+        let index = self.physical(part)?;
         verify::contains(&self.client, &index, records).await
     }
 
     async fn fingerprint_part(&self, part: &Part) -> Result<Fingerprint, EngineError> {
-        let index = self.target_index(part)?;
+        let index = self.physical(part)?;
         if verify::count(&self.client, &index).await? == 0 {
             return Ok(Fingerprint::default());
         }
@@ -248,10 +246,13 @@ impl Engine for Kuzzle {
         plan: &ImportPlan,
         structure: &[Part],
     ) -> Result<(), EngineError> {
-        prepare::finish(&self.client, plan, structure).await
+        prepare::finish(&self.client, plan, structure, &self.places).await
     }
 
     async fn drop_drill(&self, plan: &ImportPlan, structure: &[Part]) -> Result<(), EngineError> {
         prepare::drop_drill(&self.client, plan, structure).await
+    }
+    async fn clean_up(&self) -> Result<(), EngineError> {
+        swap::drop_unused(&self.client, &self.places).await
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::{EngineError, ImportPlan};
 const MAX_NAME: usize = 255;
 
 /// What Kuzzle puts before an index's name to make its alias.
-const ALIAS_SIGN: &str = "@";
+pub(super) const ALIAS_SIGN: &str = "@";
 
 /// What is wrong with a name, by Elasticsearch's own rules. A name that passes is one name: no
 /// pattern, no list, no date expression.
@@ -48,13 +48,17 @@ pub(super) fn escape(name: &str) -> String {
     name.bytes().map(escape).collect()
 }
 
-/// What an index of the backup is called in the target.
-pub(super) fn target(plan: &ImportPlan, name: &str) -> Result<String, EngineError> {
-    let name = prefixed(plan, renamed(plan, name).unwrap_or(name));
+/// A name for an index in the target, where it can be one.
+pub(super) fn checked(name: String) -> Result<String, EngineError> {
     match index_problem(&name) {
         None => Ok(name),
         Some(problem) => Err(bad("index", &name, problem)),
     }
+}
+
+/// What an index of the backup is called in the target.
+pub(super) fn target(plan: &ImportPlan, name: &str) -> Result<String, EngineError> {
+    checked(prefixed(plan, renamed(plan, name).unwrap_or(name)))
 }
 
 /// What an alias of an index of the backup is called in the target. None: an index that is renamed

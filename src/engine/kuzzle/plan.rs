@@ -6,6 +6,7 @@ use super::catalog;
 use super::client::Client;
 use super::fault::word;
 use super::pattern::Selection;
+use super::places::UNUSED;
 use super::structure::{self, KIND_DOCUMENTS, KIND_INDEX, UUID};
 use crate::engine::{ChainPlan, EngineError, ExportPlan, PartPlan};
 
@@ -24,7 +25,10 @@ pub(super) async fn plan(
     selection: &Selection,
 ) -> Result<ExportPlan, EngineError> {
     let server = catalog::server_info(client).await?;
-    let all = catalog::indices(client).await?;
+    let mut all = catalog::indices(client).await?;
+    // What an import into this server is at, or left behind.
+    let unused = catalog::aliases(client).await?.remove(UNUSED);
+    all.retain(|name, _| !unused.as_ref().is_some_and(|unused| unused.contains(name)));
     let chosen: BTreeMap<&String, &String> = all
         .iter()
         .filter(|(name, _)| selection.takes(name))

@@ -11,8 +11,10 @@ use super::client::Client;
 use super::fault::word;
 use super::import;
 use super::names;
+use super::places::{self, Known, Load, Places, UNUSED};
 use super::structure::{self, Definition};
-use crate::api::restore::{ConflictPolicy, Deletions};
+use super::swap::{self, Aliases};
+use super::way::{self, Way};
 use crate::engine::{EngineError, ImportPlan};
 use crate::manifest::Part;
 
@@ -22,7 +24,13 @@ const MAX_PATH: usize = 3000;
 /// An index as it should be in the target.
 struct Wanted {
     definition: Definition,
-    aliases: BTreeMap<String, Box<RawValue>>,
+    aliases: Aliases,
+}
+
+impl Wanted {
+    fn collection(&self) -> Option<&str> {
+        places::collection(self.aliases.keys())
+    }
 }
 
 /// What the backup brings, by its name in the target.
@@ -57,37 +65,104 @@ fn wanted(plan: &ImportPlan, structure: &[Part]) -> Result<BTreeMap<String, Want
     Ok(all)
 }
 
-/// Makes indices and aliases, after everything was looked at. Returns the indices that were made.
-/// `made` are those that this run made before.
+/// Makes indices and aliases, after everything was looked at.
 pub(super) async fn prepare(
     client: &Client,
     plan: &ImportPlan,
     structure: &[Part],
-    made: &BTreeSet<String>,
-) -> Result<Vec<String>, EngineError> {
-    if plan.deletions == Deletions::Mirror {
-        return Err(EngineError::NotSupported {
-            problem: "deletions Mirror is not built yet; use conflictPolicy Replace".to_owned(),
-        });
-    }
+    places: &Places,
+) -> Result<(), EngineError> {
     let wanted = wanted(plan, structure)?;
-    let there = catalog::indices(client).await?;
+    let mut there = catalog::indices(client).await?;
     let aliases = catalog::aliases(client).await?;
-    check_names(plan, &wanted, &there, &aliases, made)?;
-    let mut new = Vec::new();
-    for (target, wanted) in &wanted {
-        let replaced = plan.conflict_policy == ConflictPolicy::Replace && !made.contains(target);
-        if there.contains_key(target) && replaced {
-            let path = names::escape(target);
-            client.change(Method::DELETE, &path, None).await?;
-        } else if there.contains_key(target) {
-            complete(client, target, wanted).await?;
-            continue;
+    let unused = aliases.get(UNUSED).cloned().unwrap_or_default();
+    there.retain(|name, _| !unused.contains(name));
+    let collections = wanted
+        .iter()
+        .map(|(name, index)| (name, index.collection()));
+    let serving = places::serving(collections, &there, &aliases)?;
+    let mut ways = BTreeMap::new();
+    {
+        let known = places.known();
+        check_names(plan, &wanted, &there, &aliases, &serving, &known)?;
+        for (target, index) in &wanted {
+            let index = way::Index {
+                target,
+                aliased: index.collection().is_some(),
+                serving: serving.get(target),
+                made: known.made.contains(target),
+            };
+            ways.insert(target, way::way(plan, index)?);
         }
-        create(client, target, wanted).await?;
-        new.push(target.clone());
     }
-    Ok(new)
+    drop_left(client, &wanted, &unused, places).await?;
+    for (target, way) in ways {
+        let Some(index) = wanted.get(target) else {
+            continue;
+        };
+        match way {
+            Way::Make => create(client, target, index, &index.aliases).await?,
+            Way::MakeAnew(old) => {
+                swap::delete(client, &old).await?;
+                create(client, target, index, &index.aliases).await?;
+            }
+            Way::Complete(serving) => {
+                complete(client, &serving, index).await?;
+                if serving != *target {
+                    places.known().elsewhere.insert(target.clone(), serving);
+                }
+                continue;
+            }
+            Way::Load(old) => load(client, target, index, old, &there, places).await?,
+        }
+        places.known().made.insert(target.clone());
+    }
+    Ok(())
+}
+
+/// Makes the index that takes the place of `old` once it is loaded.
+async fn load(
+    client: &Client,
+    target: &str,
+    wanted: &Wanted,
+    old: String,
+    there: &BTreeMap<String, String>,
+    places: &Places,
+) -> Result<(), EngineError> {
+    let collection = wanted.collection().unwrap_or(target);
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+    let new = names::checked(places::free_name(collection, now, |name| {
+        there.contains_key(name) || name == target
+    }))?;
+    {
+        let mut known = places.known();
+        // Before it is made: the answer may be lost.
+        known.unused.insert(new.clone());
+        let load = Load {
+            new: new.clone(),
+            old,
+        };
+        known.loads.insert(target.to_owned(), load);
+    }
+    let mark = BTreeMap::from([(UNUSED.to_owned(), structure::empty())]);
+    create(client, &new, wanted, &mark).await
+}
+
+/// Deletes what a run that was killed left of these collections.
+async fn drop_left(
+    client: &Client,
+    wanted: &BTreeMap<String, Wanted>,
+    unused: &BTreeSet<String>,
+    places: &Places,
+) -> Result<(), EngineError> {
+    for index in unused {
+        let mut collections = wanted.values().filter_map(Wanted::collection);
+        let ours = collections.any(|collection| places::belongs(index, collection));
+        if ours && !places.known().unused.contains(index) {
+            swap::delete(client, index).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses names that mean something else in the target.
@@ -96,11 +171,14 @@ fn check_names(
     wanted: &BTreeMap<String, Wanted>,
     there: &BTreeMap<String, String>,
     aliases: &BTreeMap<String, BTreeSet<String>>,
-    made: &BTreeSet<String>,
+    serving: &BTreeMap<String, String>,
+    known: &Known,
 ) -> Result<(), EngineError> {
+    let ours: BTreeSet<&String> = serving.values().collect();
     let not_empty = |problem: String| Err(EngineError::TargetNotEmpty { problem });
     for (target, index) in wanted {
-        if plan.drill_prefix.is_some() && there.contains_key(target) && !made.contains(target) {
+        if plan.drill_prefix.is_some() && there.contains_key(target) && !known.made.contains(target)
+        {
             return not_empty(format!(
                 "the drill's index {target:?} is there already; delete it, or start another drill"
             ));
@@ -118,7 +196,7 @@ fn check_names(
             }
             let foreign = aliases
                 .get(alias)
-                .and_then(|indices| indices.iter().find(|name| !wanted.contains_key(*name)));
+                .and_then(|indices| indices.iter().find(|name| !ours.contains(name)));
             if let Some(foreign) = foreign {
                 return not_empty(format!(
                     "the alias {alias:?} of the target means the index {foreign:?}, which is not in the backup: with {target:?} it would mean two; remove it there, or rename it with remap"
@@ -129,19 +207,24 @@ fn check_names(
     Ok(())
 }
 
-async fn create(client: &Client, target: &str, wanted: &Wanted) -> Result<(), EngineError> {
+async fn create(
+    client: &Client,
+    target: &str,
+    wanted: &Wanted,
+    aliases: &Aliases,
+) -> Result<(), EngineError> {
     #[derive(serde::Serialize)]
     struct Create<'a> {
         settings: &'a Value,
         #[serde(skip_serializing_if = "Option::is_none")]
         mappings: Option<&'a RawValue>,
-        aliases: &'a BTreeMap<String, Box<RawValue>>,
+        aliases: &'a Aliases,
     }
     let mappings = &*wanted.definition.mappings;
     let body = serde_json::to_vec(&Create {
         settings: &wanted.definition.settings,
         mappings: Some(mappings).filter(|text| text.get() != "null"),
-        aliases: &wanted.aliases,
+        aliases,
     });
     let body = body.map_err(|error| EngineError::BadBackup {
         problem: format!("the definition of {target:?} can't be written: {error}"),
@@ -177,10 +260,7 @@ async fn complete(client: &Client, target: &str, wanted: &Wanted) -> Result<(), 
     }
     let mut actions = Vec::new();
     for (alias, settings) in &wanted.aliases {
-        let mut add: Value = serde_json::from_str(settings.get()).unwrap_or_else(|_| json!({}));
-        add["index"] = json!(target);
-        add["alias"] = json!(alias);
-        actions.push(json!({"add": add}));
+        actions.push(swap::add(target, alias, settings));
     }
     client
         .change(Method::POST, "_aliases", Some(&json!({"actions": actions})))
@@ -202,16 +282,18 @@ fn explain(error: EngineError, what: &str) -> EngineError {
     }
 }
 
-/// Puts settings back that a load which was killed left behind.
+/// Puts settings back that a load which was killed left behind, then what was loaded into its place.
 pub(super) async fn finish(
     client: &Client,
     plan: &ImportPlan,
     structure: &[Part],
+    places: &Places,
 ) -> Result<(), EngineError> {
     let wanted = wanted(plan, structure)?;
     let loading = import::loading();
     for (target, wanted) in &wanted {
-        let settings = catalog::settings(client, target).await?;
+        let index = places.physical(target);
+        let settings = catalog::settings(client, &index).await?;
         let left = |name: &str| settings.get(name) == loading.get(name);
         let own = |name: &str| wanted.definition.setting(name);
         let meant = own("number_of_replicas") == Some("0") && own("refresh_interval") == Some("-1");
@@ -222,9 +304,10 @@ pub(super) async fn finish(
             "index.number_of_replicas": own("number_of_replicas"),
             "index.refresh_interval": own("refresh_interval"),
         });
-        import::put(client, target, &back).await?;
+        import::put(client, &index, &back).await?;
     }
-    Ok(())
+    let aliases = |target: &str| wanted.get(target).map(|wanted| &wanted.aliases);
+    swap::swap(client, places, aliases).await
 }
 
 /// Deletes the indices that a drill made; their aliases go with them.

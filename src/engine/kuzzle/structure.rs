@@ -57,6 +57,11 @@ fn nothing() -> Box<RawValue> {
     RawValue::NULL.to_owned()
 }
 
+/// `{}`: an alias without settings.
+pub(super) fn empty() -> Box<RawValue> {
+    RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| nothing())
+}
+
 impl Definition {
     /// Takes out of the settings what another server can't be told.
     pub(super) fn strip(&mut self) {

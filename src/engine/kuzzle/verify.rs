@@ -10,6 +10,7 @@ use super::fault::{self, word};
 use super::hit::{Hit, Key};
 use super::lines::{self, Lines, Step};
 use super::names;
+use super::places::usual_alias;
 use super::split::DOCS;
 use crate::engine::{ContainsReport, EngineError, TargetState};
 use crate::transfer::RecordSource;
@@ -30,9 +31,10 @@ pub(super) async fn count(client: &Client, index: &str) -> Result<u64, EngineErr
     }
 }
 
-/// Whether an index holds any document.
+/// Whether an index, or the one that Kuzzle finds in its place, holds any document.
 pub(super) async fn state(client: &Client, index: &str) -> Result<TargetState, EngineError> {
-    Ok(match count(client, index).await? {
+    let alias = usual_alias(index);
+    Ok(match catalog::count_any(client, &[index, &alias]).await? {
         0 => TargetState::Empty,
         count => TargetState::Holds(format!("{count} documents in the index {index:?}")),
     })
