@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::api::order::SECRET_ENV;
-use crate::api::outcome::{Outcome, RunResult};
+use crate::api::outcome::Outcome;
 
 /// Shorter values are no secrets, and taking them out would garble every sentence.
 const SHORTEST: usize = 4;
@@ -71,7 +71,7 @@ impl Secrets {
     /// The outcome without any of the values.
     pub fn clean(&self, outcome: &Outcome) -> Outcome {
         let mut outcome = outcome.clone();
-        if let RunResult::Failed(failure) = &mut outcome.result {
+        if let Some(failure) = outcome.result.failure_mut() {
             failure.message = self.mask(&failure.message);
         }
         for warning in &mut outcome.warnings {
@@ -105,6 +105,7 @@ mod tests {
     use super::*;
     use crate::api::conditions::Reason;
     use crate::api::outcome::Failure;
+    use crate::api::outcome::RunResult;
 
     #[test]
     fn values_of_mounted_files_are_masked() {

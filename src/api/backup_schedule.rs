@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::BackupSpec;
 use super::common::{LocalRef, ManifestRef, Span};
-use super::engines::NotBuilt;
 use super::text;
 
 /// Which backups are kept: the union of the rules. No rule: all.
@@ -52,6 +51,19 @@ pub struct BackupObjectives {
     /// The most data, in time, that may be lost: the age that the newest backup's consistency time may reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rpo: Option<Span>,
+}
+
+/// A further location that each complete backup is copied into.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.retention) || !has(self.retention.keepFailed)").message("keepFailed counts Backup objects, of which a copy has none; set it in spec.retention"))]
+pub struct ReplicaSpec {
+    /// Name of the StorageLocation, in the same namespace. It has to be ReadWrite.
+    #[schemars(schema_with = "text::object_name")]
+    pub name: String,
+    /// Which copies are kept there. Not set: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
 }
 
 /// Labels and annotations for a made object.
@@ -99,13 +111,14 @@ pub struct BackupTemplate {
     printcolumn(name = "RPO met", type_ = "string", json_path = ".status.conditions[?(@.type==\"RPOMet\")].status"),
     printcolumn(name = "Consistent", type_ = "date", json_path = ".status.lastConsistencyTime"),
     printcolumn(name = "Next", type_ = "string", json_path = ".status.nextSlotTime"),
+    printcolumn(name = "Replicated", type_ = "string", priority = 1, json_path = ".status.conditions[?(@.type==\"Replicated\")].status"),
     printcolumn(name = "Reason", type_ = "string", priority = 1, json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.cron) != has(self.every)").message("a schedule takes exactly one of cron and every"))]
 #[x_kube(validation = Rule::new("!has(self.timeZone) || has(self.cron)").message("timeZone goes with cron; every is anchored to the epoch in UTC"))]
-#[x_kube(validation = Rule::new("!has(self.replicateTo)").message("replicateTo is not built yet; remove it"))]
+#[x_kube(validation = Rule::new("!has(self.replicateTo) || self.replicateTo.all(r, r.name != self.template.spec.storage.name)").message("replicateTo names other locations than template.spec.storage; remove that one"))]
 #[x_kube(validation = Rule::new("!self.template.spec.cancel && !self.template.spec.hold").message("cancel and hold belong on a Backup, not on the template"))]
 pub struct BackupScheduleSpec {
     /// Five fields, as in a CronJob.
@@ -142,10 +155,10 @@ pub struct BackupScheduleSpec {
     /// What is promised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objectives: Option<BackupObjectives>,
-    /// Not built yet.
+    /// Further locations that each complete backup is copied into. A location that fails delays no backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 4))]
-    pub replicate_to: Option<Vec<NotBuilt>>,
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub replicate_to: Option<Vec<ReplicaSpec>>,
     /// The Backup to make.
     pub template: BackupTemplate,
 }
@@ -157,7 +170,7 @@ pub struct BackupScheduleStatus {
     /// The generation that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `RPOMet`, `Overdue`, `Stalled`.
+    /// `Ready`, `RPOMet`, `Overdue`, `Replicated`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "text::conditions")]
     pub conditions: Vec<Condition>,
@@ -205,4 +218,53 @@ pub struct BackupScheduleStatus {
     /// When pruning last ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_prune_time: Option<jiff::Timestamp>,
+    /// When files that no manifest names were last looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sweep_time: Option<jiff::Timestamp>,
+    /// How far the copies in each location of `replicateTo` are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub replicas: Vec<ReplicaStatus>,
+}
+
+/// How far the copies in one location are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicaStatus {
+    /// Name of the StorageLocation.
+    #[schemars(schema_with = "text::object_name")]
+    pub name: String,
+    /// Consistency time of the newest backup there: the age of the copies is the time since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency_time: Option<jiff::Timestamp>,
+    /// The newest slot up to which copies were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub slot: Option<String>,
+    /// Runs that have ended.
+    #[serde(default)]
+    pub runs: u64,
+    /// Runs in a row that failed.
+    #[serde(default)]
+    pub failures: u32,
+    /// When the last run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run_time: Option<jiff::Timestamp>,
+    /// A run that was lost may be at work until then: no other begins before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_until: Option<jiff::Timestamp>,
+    /// When its retention rules were last asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_prune_time: Option<jiff::Timestamp>,
+    /// When files that no manifest names were last swept there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sweep_time: Option<jiff::Timestamp>,
+    /// What is wrong, where something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reason: Option<String>,
+    /// The same in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub message: Option<String>,
 }

@@ -20,6 +20,8 @@ pub mod types {
     pub const RTO_MET: &str = "RTOMet";
     /// A slot passed without its Backup being started.
     pub const OVERDUE: &str = "Overdue";
+    /// The locations of `replicateTo` have their copies.
+    pub const REPLICATED: &str = "Replicated";
     /// Every backup in the bucket is in the standby.
     pub const IN_SYNC: &str = "InSync";
     /// The standby is fenced for good.

@@ -47,7 +47,7 @@ pub mod labels {
     pub const BACKUP: &str = "lifeboat.dev/backup";
     /// The Restore that a Job belongs to.
     pub const RESTORE: &str = "lifeboat.dev/restore";
-    /// What a Job does: `export`, `import`, `verify` or `prune`.
+    /// What a Job does: `export`, `import`, `verify`, `prune` or `replicate`.
     pub const TASK: &str = "lifeboat.dev/task";
     /// The attempt number of a Job, counted from 1.
     pub const ATTEMPT: &str = "lifeboat.dev/attempt";

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::backup_schedule::Retention;
 use super::common::{Compression, Limits, ManifestRef};
 use super::engines::{SourceSpec, TargetSpec};
 use super::restore::{ConflictPolicy, Deletions, Preflight, Remap, Verify};
@@ -32,6 +33,12 @@ pub mod paths {
     pub const BINARY: &str = "/var/run/lifeboat/bin/lifeboat";
     /// A directory for what a run can't stream; empty at its start, gone with the pod.
     pub const SCRATCH: &str = "/var/lib/lifeboat/scratch";
+    /// As [`STORAGE_CREDENTIALS`], for the location that copies go into.
+    pub const REPLICA_CREDENTIALS: &str = "/var/run/lifeboat/replica/credentials";
+    /// As [`STORAGE_CA`], for the location that copies go into.
+    pub const REPLICA_CA: &str = "/var/run/lifeboat/replica/ca/ca.crt";
+    /// As [`LOCAL_STORE`], for the location that copies go into.
+    pub const LOCAL_REPLICA: &str = "/var/lib/lifeboat/replica";
     /// Where the outcome is written for the kubelet to pick up.
     pub const TERMINATION_LOG: &str = "/dev/termination-log";
 }
@@ -58,6 +65,8 @@ pub enum Order {
     Verify(VerifyOrder),
     /// Delete what retention does not keep.
     Prune(PruneOrder),
+    /// Copy backups into another location.
+    Replicate(Box<ReplicateOrder>),
 }
 
 /// The bounds of a run.
@@ -154,6 +163,34 @@ pub struct PruneOrder {
     pub delete: Vec<String>,
     /// Data without a manifest that is older than this is swept.
     pub sweep_before: jiff::Timestamp,
+    /// The bounds of the run.
+    pub bounds: Bounds,
+}
+
+/// Copy what is committed in a line into another location, and prune there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicateOrder {
+    /// Whose line it is (`slot` and `runId` are empty).
+    pub identity: Identity,
+    /// Where the backups are.
+    pub storage: StorageLocationSpec,
+    /// Where copies go.
+    pub replica: StorageLocationSpec,
+    /// The newest slot that was complete when the order was given: the run copies at least up to it.
+    pub up_to: String,
+    /// Ask `retention` this time; otherwise only what is newer than the newest copy is copied.
+    pub prune: bool,
+    /// Which copies are kept; none: all.
+    pub retention: Option<Retention>,
+    /// The zone in which `retention` counts days; none: UTC.
+    pub time_zone: Option<String>,
+    /// Slots that a person holds.
+    pub held: Vec<String>,
+    /// Data there without a manifest that is older than this is swept; none: not this time.
+    pub sweep_before: Option<jiff::Timestamp>,
+    /// What the job may use.
+    pub limits: Limits,
     /// The bounds of the run.
     pub bounds: Bounds,
 }

@@ -36,6 +36,8 @@ pub enum RunResult {
     Exported(Exported),
     /// Backups were imported.
     Imported(Imported),
+    /// Backups were copied into another location.
+    Replicated(Replicated),
     /// Backups were found whole, or pruning is done.
     Done {
         /// What was looked at or deleted.
@@ -43,6 +45,17 @@ pub enum RunResult {
     },
     /// It failed, by its own word.
     Failed(Failure),
+}
+
+impl RunResult {
+    /// Why it failed, or why backups were left out.
+    pub fn failure_mut(&mut self) -> Option<&mut Failure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            Self::Replicated(done) => done.left_out.as_mut(),
+            Self::Exported(_) | Self::Imported(_) | Self::Done { .. } => None,
+        }
+    }
 }
 
 /// A committed backup.
@@ -86,4 +99,23 @@ pub struct Failure {
     /// For an import: parts that were applied before it failed.
     #[serde(default)]
     pub applied_parts: u64,
+}
+
+/// Backups that were copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replicated {
+    /// Slot of the newest backup that is there now.
+    #[serde(default)]
+    pub slot: Option<String>,
+    /// Its consistency time.
+    #[serde(default)]
+    pub consistency_time: Option<jiff::Timestamp>,
+    /// What was copied; `parts` counts backups.
+    pub copied: Totals,
+    /// What was deleted there; `parts` counts manifests.
+    pub deleted: Totals,
+    /// Why backups were left out: they are not whole where they come from.
+    #[serde(default)]
+    pub left_out: Option<Failure>,
 }

@@ -276,6 +276,29 @@ pub struct RestoreSpec {
     pub cancel: bool,
 }
 
+/// The most manifests that a status names: a chain may have hundreds, and a status stays small.
+pub const MANIFESTS_SHOWN: usize = 8;
+
+impl RestoreStatus {
+    /// Notes down what is restored. Of a long chain the last backup is enough: each names the one
+    /// before it, and none is ever rewritten.
+    pub fn choose(&mut self, manifests: &[ManifestRef]) {
+        self.manifest_count = u32::try_from(manifests.len()).unwrap_or(u32::MAX);
+        let shown = if manifests.len() > MANIFESTS_SHOWN {
+            manifests.len() - 1
+        } else {
+            0
+        };
+        self.manifests = manifests[shown..].to_vec();
+    }
+
+    /// True where `manifests` are all that are restored.
+    pub fn names_all(&self) -> bool {
+        let named = u32::try_from(self.manifests.len()).unwrap_or(u32::MAX);
+        named > 0 && named >= self.manifest_count
+    }
+}
+
 /// What became of a Restore.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -290,10 +313,13 @@ pub struct RestoreStatus {
     /// Pending, Running, Complete or Failed: the conditions in one word, for people.
     #[serde(default)]
     pub phase: Phase,
-    /// The manifests that are restored, in order. Fixed once chosen.
+    /// The manifests that are restored, in order. Fixed once chosen. Where there are more than 8 only the last one, which names all others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 512))]
+    #[schemars(length(max = 8))]
     pub manifests: Vec<ManifestRef>,
+    /// How many manifests are restored.
+    #[serde(default)]
+    pub manifest_count: u32,
     /// The attempt that runs or ran last, counted from 1.
     #[serde(default)]
     pub attempt: u32,

@@ -119,7 +119,7 @@ pub struct LocalLocation {
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.accessMode"),
-    printcolumn(name = "Bucket", type_ = "string", json_path = ".spec.s3.bucket"),
+    printcolumn(name = "Bucket", type_ = "string", json_path = ".status.bucket"),
     printcolumn(name = "Checked", type_ = "date", json_path = ".status.lastCheckTime"),
     printcolumn(
         name = "Age",
@@ -166,6 +166,25 @@ pub struct StorageLocationSpec {
     pub encryption: Option<NotBuilt>,
 }
 
+impl StorageLocationSpec {
+    /// Name of the bucket, the container or the claim.
+    pub fn bucket(&self) -> Option<&str> {
+        let s3 = self.s3.as_ref().map(|s3| &s3.bucket);
+        let gcs = self.gcs.as_ref().map(|gcs| &gcs.bucket);
+        let azure = self.azure.as_ref().map(|azure| &azure.container);
+        let local = self.local.as_ref().map(|local| &local.claim_name);
+        s3.or(gcs).or(azure).or(local).map(String::as_str)
+    }
+
+    /// True where both say the same place, whatever their credentials.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.s3 == other.s3
+            && self.gcs == other.gcs
+            && self.azure == other.azure
+            && self.local == other.local
+    }
+}
+
 /// What is known of a location.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -180,6 +199,10 @@ pub struct StorageLocationStatus {
     /// When the location was last checked and its state found changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_check_time: Option<jiff::Timestamp>,
+    /// Name of the bucket, the container or the claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub bucket: Option<String>,
     /// Name of the cluster that holds the claim here, for this operator's cluster name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]

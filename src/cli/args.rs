@@ -47,6 +47,8 @@ pub enum Command {
     /// Run in a job pod: copy this binary to where a container of another image runs it
     #[command(hide = true)]
     Inject(InjectArgs),
+    /// Run in a job pod: copy backups into another location, as the order says
+    Replicate(OrderArgs),
 }
 
 const LIST_EXAMPLES: &str = "\

@@ -71,7 +71,8 @@ fn log_format(command: &Command) -> LogFormat {
         | Command::Export(_)
         | Command::Import(_)
         | Command::Prune(_)
-        | Command::Inject(_) => LogFormat::Json,
+        | Command::Inject(_)
+        | Command::Replicate(_) => LogFormat::Json,
         Command::Verify(args) if args.order.is_some() => LogFormat::Json,
         Command::Verify(_) | Command::List(_) | Command::Fetch(_) | Command::Crds => {
             LogFormat::Human
@@ -86,6 +87,7 @@ async fn run(command: &Command) -> Result<Exit, CliError> {
         Command::Export(args) => Ok(run_order("export", &args.order, &args.root).await),
         Command::Import(args) => Ok(run_order("import", &args.order, &args.root).await),
         Command::Prune(args) => Ok(run_order("prune", &args.order, &args.root).await),
+        Command::Replicate(args) => Ok(run_order("replicate", &args.order, &args.root).await),
         Command::Verify(args) => match &args.order {
             Some(order) => Ok(run_order("verify", order, &args.root).await),
             None => verify::verify(args, &mut out).await,

@@ -189,6 +189,41 @@ async fn objects_that_were_lost_are_found_in_the_bucket_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_schedule_that_was_made_anew_knows_the_age_of_its_backups() {
+    let mut world = World::new("2026-11-20T10:00:30Z");
+    let spec =
+        || json!({"every": "1m", "suspend": true, "trigger": "now", "objectives": {"rpo": "5m"}});
+    world.add_schedule(spec());
+    world.settle().await;
+    world.run_pods().await;
+    world.settle().await;
+    let before = world.schedule().status.unwrap();
+    assert!(before.last_consistency_time.is_some());
+
+    // All objects are lost, and the schedule is made anew, without its trigger.
+    world
+        .server
+        .delete::<BackupSchedule>(NAMESPACE, "telemetry");
+    for backup in world.server.all::<Backup>(NAMESPACE) {
+        world.server.delete::<Backup>(NAMESPACE, &backup.name_any());
+    }
+    world.clock.advance(240);
+    let mut anew = spec();
+    anew["trigger"] = serde_json::Value::Null;
+    world.add_schedule(anew);
+    world.settle().await;
+    let status = world.schedule().status.unwrap();
+    assert_eq!(status.last_consistency_time, before.last_consistency_time);
+    assert_eq!(status.last_manifest, before.last_manifest);
+    assert!(is_true(&status.conditions, types::RPO_MET));
+    world.clock.advance(60);
+    world.settle().await;
+    let status = world.schedule().status.unwrap();
+    let told = status.conditions.iter().find(|c| c.type_ == types::RPO_MET);
+    assert_eq!(told.unwrap().reason, "ObjectiveMissed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_location_that_is_not_there_yet_is_waited_for() {
     let mut world = World::new("2026-11-20T10:00:00Z");
     world.server.delete::<Secret>(NAMESPACE, "dr-bucket");

@@ -48,13 +48,15 @@ impl Retry {
         self.limit.saturating_add(1)
     }
 
+    /// How long to wait after so many failures, for what is tried for ever.
+    pub fn backoff(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(30);
+        self.min.saturating_mul(1 << doublings).min(self.max)
+    }
+
     /// How long to wait after attempt `attempt` (from 1) has failed; none where it was the last.
     pub fn wait_after(&self, attempt: u32) -> Option<Duration> {
-        if attempt > self.limit {
-            return None;
-        }
-        let doublings = attempt.saturating_sub(1).min(30);
-        Some(self.min.saturating_mul(1 << doublings).min(self.max))
+        (attempt <= self.limit).then(|| self.backoff(attempt))
     }
 }
 

@@ -14,6 +14,7 @@ mod parallel;
 pub mod pod;
 mod progress;
 mod prune;
+mod replicate;
 mod report;
 mod run;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use clock::RunClock;
 pub use error::JobError;
 pub use progress::{Progress, Snapshot};
+pub use replicate::replicate;
 pub use run::Run;
 pub use whole::check as check_whole;
 
@@ -93,5 +95,9 @@ async fn carry_out(
         Order::Prune(order) => prune::prune(run, order, location)
             .await
             .map(|totals| RunResult::Done { totals }),
+        Order::Replicate(_) => Err(JobError::refused(
+            Reason::InternalError,
+            "copies need two locations; see replicate",
+        )),
     }
 }

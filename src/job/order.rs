@@ -35,5 +35,6 @@ pub(super) fn task_name(order: &Order) -> &'static str {
         Order::Import(_) => "import",
         Order::Verify(_) => "verify",
         Order::Prune(_) => "prune",
+        Order::Replicate(_) => "replicate",
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{JobError, Run, execute, import, order, progress, report};
+use super::{JobError, Run, execute, import, order, progress, replicate, report};
 use crate::api::conditions::Reason;
 use crate::api::order::{Bounds, Order, RUN_ID_ENV, paths};
 use crate::api::outcome::{Outcome, RunResult};
@@ -32,6 +32,9 @@ pub struct PodFiles {
     database_ca: PathBuf,
     local_store: PathBuf,
     scratch: PathBuf,
+    replica_credentials: PathBuf,
+    replica_ca: PathBuf,
+    local_replica: PathBuf,
     termination_log: PathBuf,
 }
 
@@ -46,7 +49,26 @@ impl PodFiles {
             database_ca: place(paths::DATABASE_CA),
             local_store: place(paths::LOCAL_STORE),
             scratch: place(paths::SCRATCH),
+            replica_credentials: place(paths::REPLICA_CREDENTIALS),
+            replica_ca: place(paths::REPLICA_CA),
+            local_replica: place(paths::LOCAL_REPLICA),
             termination_log: place(paths::TERMINATION_LOG),
+        }
+    }
+
+    fn storage(&self) -> StoreFiles<'_> {
+        StoreFiles {
+            credentials: &self.storage_credentials,
+            ca: &self.storage_ca,
+            volume: &self.local_store,
+        }
+    }
+
+    fn replica(&self) -> StoreFiles<'_> {
+        StoreFiles {
+            credentials: &self.replica_credentials,
+            ca: &self.replica_ca,
+            volume: &self.local_replica,
         }
     }
 }
@@ -54,8 +76,12 @@ impl PodFiles {
 /// Runs the order at `order_path`, which has to be of the task `task`, and reports its outcome.
 /// True where it succeeded.
 pub async fn run(task: &str, order_path: &Path, files: &PodFiles) -> bool {
-    let secrets = Secrets::read(&[&files.storage_credentials, &files.database_credentials])
-        .and_environment(|name| std::env::var(name).ok());
+    let secrets = Secrets::read(&[
+        &files.storage_credentials,
+        &files.database_credentials,
+        &files.replica_credentials,
+    ])
+    .and_environment(|name| std::env::var(name).ok());
     let run_id = std::env::var(RUN_ID_ENV).unwrap_or_default();
     let outcome = match start(task, order_path, &run_id) {
         Ok((run, order)) => bounded(&run, &order, files, &secrets).await,
@@ -96,6 +122,7 @@ fn bounds(order: &Order) -> &Bounds {
         Order::Import(order) => &order.bounds,
         Order::Verify(order) => &order.bounds,
         Order::Prune(order) => &order.bounds,
+        Order::Replicate(order) => &order.bounds,
     }
 }
 
@@ -107,14 +134,27 @@ async fn bounded(run: &Arc<Run>, order: &Order, files: &PodFiles, secrets: &Secr
         tokio::spawn(progress::log_regularly(Arc::clone(&run.progress))),
         tokio::spawn(progress::serve(Arc::clone(&run.progress))),
     ];
-    let result = match connect(order, files, secrets) {
-        Ok((location, engine)) => execute(run, order, &location, engine).await,
-        Err(error) => Err(error),
-    };
+    let result = carry_out(run, order, files, secrets).await;
     for helper in helpers {
         helper.abort();
     }
     run.outcome(result)
+}
+
+async fn carry_out(
+    run: &Arc<Run>,
+    order: &Order,
+    files: &PodFiles,
+    secrets: &Secrets,
+) -> Result<RunResult, JobError> {
+    if let Order::Replicate(order) = order {
+        let from = open_location(&order.storage, &files.storage())?;
+        let to = open_location(&order.replica, &files.replica())?;
+        let done = replicate(run, order, &from, &to).await?;
+        return Ok(RunResult::Replicated(done));
+    }
+    let (location, engine) = connect(order, files, secrets)?;
+    execute(run, order, &location, engine).await
 }
 
 /// Ends the process if the run hangs beyond its time, even where no task gets its turn any more.
@@ -148,7 +188,7 @@ fn connect(
     files: &PodFiles,
     secrets: &Secrets,
 ) -> Result<(Location, Option<Arc<dyn Engine>>), JobError> {
-    let location = open_location(storage_of(order), files)?;
+    let location = open_location(storage_of(order), &files.storage())?;
     let access = Access {
         credentials: there(&files.database_credentials).map(Path::to_owned),
         ca_bundle: there(&files.database_ca).map(Path::to_owned),
@@ -161,7 +201,7 @@ fn connect(
             let plan = import::first_plan(order);
             Some(engine::connect_target(&order.target, &access, &plan)?.into())
         }
-        Order::Verify(_) | Order::Prune(_) => None,
+        Order::Verify(_) | Order::Prune(_) | Order::Replicate(_) => None,
     };
     Ok((location, engine))
 }
@@ -172,19 +212,27 @@ fn storage_of(order: &Order) -> &StorageLocationSpec {
         Order::Import(order) => &order.storage,
         Order::Verify(order) => &order.storage,
         Order::Prune(order) => &order.storage,
+        Order::Replicate(order) => &order.storage,
     }
 }
 
-fn open_location(spec: &StorageLocationSpec, files: &PodFiles) -> Result<Location, JobError> {
-    let credentials = there(&files.storage_credentials)
+/// Where what a location needs is mounted.
+struct StoreFiles<'a> {
+    credentials: &'a Path,
+    ca: &'a Path,
+    volume: &'a Path,
+}
+
+fn open_location(spec: &StorageLocationSpec, files: &StoreFiles<'_>) -> Result<Location, JobError> {
+    let credentials = there(files.credentials)
         .map(|dir| StorageCredentials::from_dir(spec, dir))
         .transpose()?;
-    let ca = there(&files.storage_ca).map(read_ca).transpose()?;
+    let ca = there(files.ca).map(read_ca).transpose()?;
     Ok(storage::open(
         spec,
         credentials.as_ref(),
         ca.as_deref(),
-        &files.local_store,
+        files.volume,
     )?)
 }
 

@@ -62,8 +62,8 @@ fn shrink(outcome: &mut Outcome) {
         *longest = cut(longest, half);
     } else if !outcome.warnings.is_empty() {
         outcome.warnings.pop();
-    } else if message_chars(&outcome.result) > SHORT_MESSAGE_CHARS {
-        let half = message_chars(&outcome.result) / 2;
+    } else if message_chars(&mut outcome.result) > SHORT_MESSAGE_CHARS {
+        let half = message_chars(&mut outcome.result) / 2;
         limit_message(&mut outcome.result, half);
     } else if !outcome.phases.is_empty() {
         outcome.phases.pop();
@@ -88,16 +88,14 @@ fn limit_warnings(warnings: &mut Vec<String>) {
 }
 
 fn limit_message(result: &mut RunResult, chars: usize) {
-    if let RunResult::Failed(failure) = result {
+    if let Some(failure) = result.failure_mut() {
         failure.message = cut(&failure.message, chars);
     }
 }
 
-fn message_chars(result: &RunResult) -> usize {
-    match result {
-        RunResult::Failed(failure) => failure.message.chars().count(),
-        _ => 0,
-    }
+fn message_chars(result: &mut RunResult) -> usize {
+    let failure = result.failure_mut();
+    failure.map_or(0, |failure| failure.message.chars().count())
 }
 
 /// At most `chars` characters, with an ellipsis where something was cut, and without control

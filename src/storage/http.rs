@@ -14,7 +14,7 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService,
+    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
 use url::Url;
 
@@ -152,18 +152,27 @@ impl HttpService for Observed {
             return Ok(response);
         }
         let (parts, body) = response.into_parts();
-        let mut stream = body.bytes_stream();
-        let mut kept = Vec::new();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk?;
-            let room = ERROR_BODY_LIMIT - kept.len();
-            kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if kept.len() == ERROR_BODY_LIMIT {
-                break;
-            }
-        }
+        let kept = read_bounded(body, ERROR_BODY_LIMIT).await?;
         Ok(HttpResponse::from_parts(parts, Bytes::from(kept).into()))
     }
+}
+
+/// Reads a body up to `limit` bytes; what is behind them is left.
+pub(super) async fn read_bounded(
+    body: HttpResponseBody,
+    limit: usize,
+) -> Result<Vec<u8>, HttpError> {
+    let mut stream = body.bytes_stream();
+    let mut kept = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk?;
+        let room = limit - kept.len();
+        kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if kept.len() == limit {
+            break;
+        }
+    }
+    Ok(kept)
 }
 
 #[cfg(test)]

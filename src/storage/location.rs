@@ -21,6 +21,7 @@ use super::fault::Fault;
 use super::http::StoreClock;
 use super::key::{check_key, join};
 use super::outside::{Names, check_name};
+use super::server_copy::S3Bucket;
 use super::volume::Volume;
 use crate::api::conditions::Reason;
 
@@ -53,6 +54,8 @@ pub struct Location {
     read_only: bool,
     clock: Clock,
     tries: usize,
+    /// For copies that the server makes by itself; none for other stores.
+    pub(super) s3: Option<Arc<S3Bucket>>,
 }
 
 /// Where the store's time comes from.
@@ -84,6 +87,15 @@ impl Location {
             read_only,
             clock: clock.map_or(Clock::None, Clock::Answers),
             tries: TRIES,
+            s3: None,
+        }
+    }
+
+    /// The same location, whose server can copy from other buckets.
+    pub(super) fn with_s3(self, bucket: S3Bucket) -> Self {
+        Self {
+            s3: Some(Arc::new(bucket)),
+            ..self
         }
     }
 

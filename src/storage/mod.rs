@@ -13,6 +13,7 @@ mod listing;
 mod location;
 mod open;
 mod outside;
+mod server_copy;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -21,7 +22,7 @@ mod unfinished;
 mod validate;
 mod volume;
 
-pub use claims::{Claim, Claimant, Claimed, Verdict, ensure_claim, evaluate};
+pub use claims::{Claim, Claimant, Claimed, Verdict, ensure_claim, ensure_two_places, evaluate};
 pub use credentials::{AzureKey, S3Keys, StorageCredentials};
 pub use error::StorageError;
 pub use key::{ROOT, check_key};
@@ -29,5 +30,6 @@ pub use listing::Entry;
 pub(crate) use location::Opened;
 pub use location::{Created, Location};
 pub use open::open;
+pub(crate) use server_copy::ServerCopy;
 pub use unfinished::Unfinished;
 pub use validate::{Checked, validate};

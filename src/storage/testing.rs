@@ -107,6 +107,11 @@ impl FailingStore {
         }))
     }
 
+    /// The objects, seen from below.
+    pub(crate) fn objects(&self) -> Arc<InMemory> {
+        self.0.store.clone()
+    }
+
     /// Waits for the call that is never answered.
     pub(crate) async fn killed(&self) {
         self.0.killed.notified().await;

@@ -55,6 +55,11 @@ impl FileUpload {
         Ok(())
     }
 
+    /// Size and SHA-256 of what was taken so far.
+    pub(super) fn stored(&self) -> (u64, String) {
+        self.stored.clone().finish()
+    }
+
     /// Size and SHA-256 of what was stored.
     pub(super) async fn finish(mut self) -> Result<(u64, String), TransferError> {
         let done = self.complete().await;

@@ -3,13 +3,12 @@
 use serde_json::Value;
 
 /// Ends of the paths whose content is not ours: handed on to Kubernetes, or refused as not built.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 9] = [
     ".job.affinity",
     ".job.resources",
     ".job.tolerations[]",
     ".job.topologySpreadConstraints[]",
     ".job.volumes[].hostPath",
-    ".replicateTo[]",
     ".source.command",
     ".spec.encryption",
     ".spec.quiesce",

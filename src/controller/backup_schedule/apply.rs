@@ -6,7 +6,7 @@ use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 
 use super::child;
-use super::state::{Observed, Plan, Prune};
+use super::state::{Observed, Plan, Work};
 use crate::api::{Backup, BackupSchedule, labels};
 use crate::controller::children::{self, check_owner, create_or_adopt, owned_by};
 use crate::controller::context::Context;
@@ -23,6 +23,7 @@ pub(super) async fn apply(
     let Plan {
         create,
         prune,
+        copies,
         delete,
         status: next,
         notes,
@@ -34,8 +35,8 @@ pub(super) async fn apply(
             .await
             .map_err(Stopped::of)?;
     }
-    if let Some(prune) = prune {
-        start_prune(context, seen, prune).await?;
+    for work in prune.into_iter().chain(copies) {
+        start(context, seen, work).await?;
     }
     for (name, uid) in delete {
         children::delete(&backups, &name, &uid).await?;
@@ -48,12 +49,12 @@ pub(super) async fn apply(
     Ok(requeue.map_or_else(Action::await_change, Action::requeue))
 }
 
-async fn start_prune(context: &Context, seen: &Observed, prune: Prune) -> Result<(), Error> {
-    let Prune {
+async fn start(context: &Context, seen: &Observed, work: Work) -> Result<(), Error> {
+    let Work {
         job_name,
         order,
         timeout,
-    } = prune;
+    } = work;
     let job = job_pod::build(&JobRequest {
         name: job_name,
         namespace: &seen.namespace,

@@ -7,6 +7,7 @@ mod decide;
 mod held;
 mod observe;
 mod prune;
+mod replicate;
 mod spec;
 mod state;
 mod status;

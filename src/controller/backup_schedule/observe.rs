@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt};
 
 use super::prune::{self, line_identity};
+use super::replicate::look_at_replicas;
 use super::state::{Child, Gate, Observed, PruneJob, Pruning};
 use crate::api::conditions::{self, Reason, types};
 use crate::api::order::Order;
@@ -19,18 +19,12 @@ use crate::controller::error::Error;
 use crate::controller::job_pod::JOB_NAME;
 use crate::controller::run_state::assess;
 use crate::controller::store::{self, LocationState, StoreFault};
-use crate::manifest::Commit;
-use crate::manifest::line::manifest_key;
-use crate::retention::{self, Item};
-use crate::schedule::parse_slot_name;
 use crate::storage::Location;
 use crate::transfer::TransferError;
-use crate::transfer::catalog;
+use crate::transfer::catalog::{self, Stored};
 
 /// The longest that reading all manifests of a line may take.
 const LISTING: Duration = Duration::from_secs(120);
-/// Manifests that are read at once.
-const READS: usize = 8;
 
 /// Reads what [`super::decide::decide`] needs to know.
 pub(super) async fn observe(
@@ -44,16 +38,46 @@ pub(super) async fn observe(
     let mut seen = Observed {
         backups: backups.iter().map(Child::of).collect(),
         gate: gate(context, &schedule, &namespace).await?,
+        newest: None,
         pruning: Pruning::NotDue,
+        replicas: Vec::new(),
         cluster: context.cluster.name.clone(),
         cluster_uid: context.cluster.uid.clone(),
         schedule,
         namespace,
     };
+    if knows_of_none(&seen) {
+        seen.newest = newest_in_bucket(context, &seen).await?.map(Box::new);
+    }
     if prune::is_due(&seen.schedule, &seen.backups, now) {
         seen.pruning = look_at_pruning(context, &seen, now).await?;
     }
+    seen.replicas = look_at_replicas(context, &seen, now).await?;
     Ok(seen)
+}
+
+/// The schedule's objects were lost, or it is new: only the bucket knows how old its backups are.
+fn knows_of_none(seen: &Observed) -> bool {
+    let status = seen.schedule.status.as_ref();
+    status.is_none_or(|status| status.last_consistency_time.is_none()) && seen.backups.is_empty()
+}
+
+/// The newest backup in the bucket. None also where the bucket can't be read now: it is asked again.
+async fn newest_in_bucket(context: &Context, seen: &Observed) -> Result<Option<Stored>, Error> {
+    let name = &seen.schedule.spec.template.spec.storage.name;
+    let LocationState::Ready(spec) = store::look_up(context, &seen.namespace, name).await? else {
+        return Ok(None);
+    };
+    let Ok(location) = store::open(context, &seen.namespace, &spec).await? else {
+        return Ok(None);
+    };
+    let line = line_identity(seen).line();
+    let reading = catalog::newest(&location, &line);
+    let newest = store::within(store::ANSWER, &location, Box::pin(reading)).await;
+    Ok(newest.unwrap_or_else(|error| {
+        tracing::warn!(line, %error, "the newest backup can't be read");
+        None
+    }))
 }
 
 async fn gate(
@@ -113,12 +137,14 @@ async fn look_at_pruning(
     let looking = async {
         match ended {
             Some(ended) => what_is_gone(&location, &line, ended).await,
-            None => items(&location, &line, &seen.backups)
-                .await
-                .map(|items| Pruning::Due {
+            None => {
+                let held = |slot: &str| held(&seen.backups, slot);
+                let items = catalog::items(&location, &line, held).await?;
+                Ok(Pruning::Due {
                     storage: spec,
                     items,
-                }),
+                })
+            }
         }
     };
     let looked = store::within(LISTING, &location, Box::pin(looking)).await;
@@ -144,7 +170,7 @@ async fn newest_prune_job(
     let newest = children::list(&jobs, labels::BACKUP_SCHEDULE, &name)
         .await?
         .into_iter()
-        .filter(|job| is_owned_by(job, &uid))
+        .filter(|job| is_owned_by(job, &uid) && is_pruning(job))
         .max_by_key(ResourceExt::creation_timestamp);
     let Some(job) = newest else {
         return Ok(None);
@@ -155,6 +181,11 @@ async fn newest_prune_job(
         run: assess(Some(&job), &pods, now),
         job,
     }))
+}
+
+/// Jobs that copy are the schedule's as well.
+fn is_pruning(job: &Job) -> bool {
+    job.labels().get(labels::TASK).map(String::as_str) == Some("prune")
 }
 
 /// Which of the manifests that a prune Job was to delete are gone.
@@ -178,64 +209,21 @@ async fn what_is_gone(
 
 /// What the Job's order was to delete.
 fn wanted_gone(job: &Job) -> Vec<String> {
-    job.spec
-        .as_ref()
-        .and_then(|spec| spec.template.metadata.as_ref()?.annotations.as_ref())
-        .and_then(|annotations| annotations.get(labels::ORDER))
-        .and_then(|order| serde_json::from_str(order).ok())
-        .map(|order| match order {
-            Order::Prune(order) => order.delete,
-            _ => Vec::new(),
-        })
-        .unwrap_or_default()
-}
-
-/// Every manifest of the line. One that can't be read stops the pruning: what it needs would look
-/// as if nothing needed it.
-async fn items(
-    location: &Location,
-    line: &str,
-    backups: &[Child],
-) -> Result<Vec<Item>, TransferError> {
-    let slots = catalog::list_slots(location, line, None).await?;
-    futures::stream::iter(slots)
-        .map(|entry| async move {
-            let key = manifest_key(line, &entry.slot);
-            match catalog::read_commit(location, &key, None).await {
-                Ok((commit, _)) => Ok(Some(item(entry.slot, &commit, backups))),
-                Err(TransferError::NotFound { .. }) => Ok(None),
-                Err(error) => Err(error),
-            }
-        })
-        .buffer_unordered(READS)
-        .try_filter_map(|item| async move { Ok(item) })
-        .try_collect()
-        .await
-}
-
-fn item(slot: String, commit: &Commit, backups: &[Child]) -> Item {
-    let hold = backups
-        .iter()
-        .any(|child| child.hold && child.slot_name.as_deref() == Some(&slot));
-    let (time, complete, chain) = match commit {
-        Commit::Backup(manifest) => (
-            manifest.consistency_time,
-            true,
-            retention::Chain::from(&manifest.chain),
-        ),
-        Commit::Void(marker) => (
-            parse_slot_name(&slot).unwrap_or(marker.time),
-            false,
-            retention::Chain::Full,
-        ),
-    };
-    Item {
-        id: slot,
-        time,
-        complete,
-        hold,
-        locked: false,
-        chain,
-        expire_after: None,
+    match order_of(job) {
+        Some(Order::Prune(order)) => order.delete,
+        _ => Vec::new(),
     }
+}
+
+/// What the Job was told.
+pub(super) fn order_of(job: &Job) -> Option<Order> {
+    let template = &job.spec.as_ref()?.template;
+    let annotations = template.metadata.as_ref()?.annotations.as_ref()?;
+    serde_json::from_str(annotations.get(labels::ORDER)?).ok()
+}
+
+fn held(backups: &[Child], slot: &str) -> bool {
+    backups
+        .iter()
+        .any(|child| child.hold && child.slot_name.as_deref() == Some(slot))
 }

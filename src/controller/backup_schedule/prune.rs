@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
 use super::spec::Spec;
-use super::state::{Child, End, Observed, Plan, Prune, Pruning};
+use super::state::{Child, End, Observed, Plan, Pruning, Work};
 use crate::api::conditions::Reason;
 use crate::api::order::{Bounds, Order, PruneOrder};
 use crate::api::outcome::RunResult;
@@ -23,16 +23,32 @@ use crate::retention::{FailedBackup, plan as plan_retention, plan_failed};
 use crate::schedule::bounded_name;
 
 /// Pruning reads every manifest of the line and starts a pod: not after each of many backups.
-const PRUNE_EVERY: SignedDuration = SignedDuration::from_mins(15);
+pub(super) const PRUNE_EVERY: SignedDuration = SignedDuration::from_mins(15);
 /// The longest a prune Job may take.
 const PRUNE_TIME: Duration = Duration::from_secs(3600);
 /// The most backups that one prune Job deletes: an order is bounded, the rest goes next time.
 const PRUNE_AT_ONCE: usize = 500;
+/// How often a location is swept.
+pub(super) const SWEEP_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// Data without a manifest is swept when it is older: no run lasts that long.
-const SWEEP_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(super) const SWEEP_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// True where a Backup was completed since the last pruning, and that is long enough ago.
+/// True where a Backup was completed since the last pruning, and that is long enough ago, or where it
+/// is time to sweep. A schedule without rules is swept too: runs that were killed leave files.
 pub(super) fn is_due(schedule: &BackupSchedule, backups: &[Child], now: Timestamp) -> bool {
+    rules_are_due(schedule, backups, now) || sweep_is_due(schedule, now)
+}
+
+/// True where it is a day since the last sweep, or since the schedule was made.
+fn sweep_is_due(schedule: &BackupSchedule, now: Timestamp) -> bool {
+    let status = schedule.status.as_ref();
+    let last = status
+        .and_then(|status| status.last_sweep_time)
+        .or_else(|| schedule.creation_timestamp().map(|time| time.0));
+    last.is_some_and(|last| now.duration_since(last) >= SWEEP_EVERY)
+}
+
+fn rules_are_due(schedule: &BackupSchedule, backups: &[Child], now: Timestamp) -> bool {
     let has_rules = Spec::read(schedule).is_ok_and(|spec| spec.rules.is_some());
     let newest = backups
         .iter()
@@ -71,7 +87,7 @@ pub(super) fn plan(
             let rules = spec.rules.clone().unwrap_or_default();
             let retained = plan_retention(&rules, items, spec.times.time_zone(), now);
             let delete: Vec<String> = retained.delete.into_iter().take(PRUNE_AT_ONCE).collect();
-            if delete.is_empty() {
+            if delete.is_empty() && !sweep_is_due(&seen.schedule, now) {
                 next.last_prune_time = Some(now);
                 return;
             }
@@ -79,6 +95,8 @@ pub(super) fn plan(
         }
         Pruning::Ended { run, gone } => {
             next.last_prune_time = Some(now);
+            // Each prune Job sweeps. One that failed does so with the next pruning, or in a day.
+            next.last_sweep_time = Some(now);
             if let Some(note) = note_of(run) {
                 plan.notes.push(note);
             }
@@ -133,17 +151,23 @@ fn job(
     storage: &crate::api::StorageLocationSpec,
     delete: &[String],
     now: Timestamp,
-) -> Prune {
+) -> Work {
     let identity = line_identity(seen);
     let line = identity.line();
     let delete: Vec<String> = delete
         .iter()
         .map(|slot| manifest_key(&line, slot))
         .collect();
-    // The same pruning has the same name: it is not started twice.
-    let hash = hex::encode(&Sha256::digest(delete.join("\n"))[..4]);
+    // The same pruning has the same name: it is not started twice. One that only sweeps has that of
+    // its day.
+    let what = if delete.is_empty() {
+        (now.as_second() / SWEEP_EVERY.as_secs()).to_string()
+    } else {
+        delete.join("\n")
+    };
+    let hash = hex::encode(&Sha256::digest(what)[..4]);
     let bound = SignedDuration::try_from(PRUNE_TIME).unwrap_or(SignedDuration::MAX);
-    Prune {
+    Work {
         job_name: bounded_name(&seen.schedule.name_any(), &format!("prune-{hash}")),
         order: Order::Prune(PruneOrder {
             storage: storage.clone(),

@@ -8,13 +8,14 @@ use kube::ResourceExt;
 
 use crate::api::common::ManifestRef;
 use crate::api::conditions::{self, types};
-use crate::api::order::Order;
+use crate::api::order::{Order, ReplicateOrder};
 use crate::api::storage_location::StorageLocationSpec;
 use crate::api::{Backup, BackupSchedule, BackupScheduleStatus, labels};
 use crate::controller::events::Note;
 use crate::controller::run_state::RunState;
 use crate::controller::store::StoreFault;
 use crate::retention::Item;
+use crate::transfer::catalog::Stored;
 
 /// What is known of a BackupSchedule.
 #[derive(Clone, Debug)]
@@ -25,8 +26,12 @@ pub(super) struct Observed {
     pub(super) cluster_uid: String,
     /// Its Backups, those of an earlier schedule of its name included.
     pub(super) backups: Vec<Child>,
+    /// The newest backup in the bucket; looked for where no object knows of one.
+    pub(super) newest: Option<Box<Stored>>,
     pub(super) gate: Gate,
     pub(super) pruning: Pruning,
+    /// The locations of `replicateTo`, in the spec's order.
+    pub(super) replicas: Vec<Replica>,
 }
 
 /// A Backup of the schedule.
@@ -113,13 +118,43 @@ pub(super) enum Pruning {
     Blocked(StoreFault),
 }
 
+/// A location of `replicateTo`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Replica {
+    pub(super) name: String,
+    pub(super) state: ReplicaState,
+}
+
+/// Where the copies of a location stand.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ReplicaState {
+    /// There is nothing to do now.
+    Idle,
+    /// A Job copies.
+    Running(RunState),
+    /// A Job has ended: how, and its order.
+    Ended {
+        run: RunState,
+        order: Option<Box<ReplicateOrder>>,
+    },
+    /// It is time to copy.
+    Due {
+        from: Box<StorageLocationSpec>,
+        to: Box<StorageLocationSpec>,
+    },
+    /// It is time, and one of the two locations can't be used.
+    Blocked(StoreFault),
+}
+
 /// What is to be done, in this order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Plan {
     /// Make this Backup.
     pub(super) create: Option<Box<Backup>>,
     /// Start pruning.
-    pub(super) prune: Option<Prune>,
+    pub(super) prune: Option<Work>,
+    /// Start copying.
+    pub(super) copies: Vec<Work>,
     /// Delete these Backups: names and uids.
     pub(super) delete: Vec<(String, String)>,
     /// What the status becomes.
@@ -130,9 +165,9 @@ pub(super) struct Plan {
     pub(super) requeue: Option<Duration>,
 }
 
-/// A prune Job to start.
+/// A Job to start.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Prune {
+pub(super) struct Work {
     pub(super) job_name: String,
     pub(super) order: Order,
     pub(super) timeout: Duration,

@@ -10,6 +10,7 @@ use super::state::{Child, End, Gate, Observed, Plan};
 use crate::api::BackupScheduleStatus;
 use crate::api::conditions::{self, Reason, State, types};
 use crate::controller::time::{after, until};
+use crate::transfer::catalog::Stored;
 
 /// The most names in `active`.
 const ACTIVE: usize = 16;
@@ -26,6 +27,8 @@ pub(super) struct Outlook {
     pub(super) overdue: Option<Overdue>,
     /// When a slot that waits becomes overdue.
     pub(super) overdue_at: Option<Timestamp>,
+    /// When the copies are looked at again.
+    pub(super) copies: Option<Timestamp>,
     /// The clock is before a slot that has run.
     pub(super) clock_behind: bool,
 }
@@ -94,6 +97,14 @@ pub(super) fn note_children(status: &mut BackupScheduleStatus, backups: &[Child]
     }
 }
 
+/// A backup was found in the bucket that no object speaks of.
+pub(super) fn note_found(status: &mut BackupScheduleStatus, found: &Stored) {
+    let manifest = &found.manifest;
+    status.last_consistency_time = Some(manifest.consistency_time);
+    status.last_complete = Some(manifest.identity.backup.chars().take(63).collect());
+    status.last_manifest = Some(found.reference.clone());
+}
+
 /// A Backup is made.
 pub(super) fn note_started(status: &mut BackupScheduleStatus, name: &str) {
     if status.active.len() < ACTIVE && !status.active.iter().any(|active| active == name) {
@@ -141,6 +152,7 @@ pub(super) fn conclude(
         promotion,
         outlook.overdue_at.filter(|time| *time > now),
         objective.flips_at,
+        outlook.copies,
     ]
     .into_iter()
     .flatten()

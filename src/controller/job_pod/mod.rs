@@ -111,6 +111,7 @@ pub fn task(order: &Order) -> &'static str {
         Order::Import(_) => "import",
         Order::Verify(_) => "verify",
         Order::Prune(_) => "prune",
+        Order::Replicate(_) => "replicate",
     }
 }
 

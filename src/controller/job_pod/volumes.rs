@@ -21,6 +21,24 @@ use crate::api::storage_location::{AccessMode, StorageLocationSpec};
 /// Readable by the pod's group only.
 const SECRET_MODE: i32 = 0o440;
 
+/// Names of a location's volumes, and where they are mounted.
+struct Places {
+    credentials: (&'static str, &'static str),
+    ca: (&'static str, &'static str),
+    volume: (&'static str, &'static str),
+}
+
+const STORAGE: Places = Places {
+    credentials: ("storage", paths::STORAGE_CREDENTIALS),
+    ca: ("storage-ca", paths::STORAGE_CA),
+    volume: ("store", paths::LOCAL_STORE),
+};
+const REPLICA: Places = Places {
+    credentials: ("replica", paths::REPLICA_CREDENTIALS),
+    ca: ("replica-ca", paths::REPLICA_CA),
+    volume: ("replica-store", paths::LOCAL_REPLICA),
+};
+
 /// The volumes of an order, and where they are mounted.
 pub(super) fn of(order: &Order) -> (Vec<Volume>, Vec<VolumeMount>) {
     let mut volumes = Volumes::default();
@@ -30,8 +48,12 @@ pub(super) fn of(order: &Order) -> (Vec<Volume>, Vec<VolumeMount>) {
         Order::Import(order) => (&order.storage, Database::of_target(&order.target)),
         Order::Verify(order) => (&order.storage, Database::default()),
         Order::Prune(order) => (&order.storage, Database::default()),
+        Order::Replicate(order) => (&order.storage, Database::default()),
     };
-    volumes.storage(storage);
+    volumes.storage(storage, &STORAGE);
+    if let Order::Replicate(order) = order {
+        volumes.storage(&order.replica, &REPLICA);
+    }
     volumes.credentials(
         "database",
         database.credentials,
@@ -46,7 +68,7 @@ pub(super) fn vendor_image(order: &Order) -> Option<&str> {
     match order {
         Order::Export(order) => order.source.named()?.image(),
         Order::Import(order) => order.target.named()?.image(),
-        Order::Verify(_) | Order::Prune(_) => None,
+        Order::Verify(_) | Order::Prune(_) | Order::Replicate(_) => None,
     }
 }
 
@@ -172,24 +194,23 @@ impl Volumes {
         self.add(volume, directory, true);
     }
 
-    fn storage(&mut self, storage: &StorageLocationSpec) {
-        self.credentials(
-            "storage",
-            storage.credentials.as_ref(),
-            paths::STORAGE_CREDENTIALS,
-        );
-        self.ca("storage-ca", storage.ca_bundle.as_ref(), paths::STORAGE_CA);
+    fn storage(&mut self, storage: &StorageLocationSpec, places: &Places) {
+        let (name, path) = places.credentials;
+        self.credentials(name, storage.credentials.as_ref(), path);
+        let (name, path) = places.ca;
+        self.ca(name, storage.ca_bundle.as_ref(), path);
         if let Some(local) = &storage.local {
             let read_only = storage.access_mode == AccessMode::ReadOnly;
+            let (name, path) = places.volume;
             let volume = Volume {
-                name: "store".to_owned(),
+                name: name.to_owned(),
                 persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
                     claim_name: local.claim_name.clone(),
                     read_only: Some(read_only),
                 }),
                 ..Volume::default()
             };
-            self.add(volume, paths::LOCAL_STORE, read_only);
+            self.add(volume, path, read_only);
         }
     }
 

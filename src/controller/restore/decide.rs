@@ -125,7 +125,7 @@ impl Step<'_> {
                 status::complete(self.seen, status, imported, self.now)
             }
             RunResult::Failed(failure) => self.failed_run(status, failure),
-            RunResult::Exported(_) | RunResult::Done { .. } => self.fail(
+            RunResult::Exported(_) | RunResult::Replicated(_) | RunResult::Done { .. } => self.fail(
                 status,
                 &Problem::new(
                     Reason::InternalError,
@@ -212,7 +212,7 @@ impl Step<'_> {
         match self.ready_to_start(&status) {
             Err(Stop::Wait(problem)) => self.wait(status, &problem),
             Err(Stop::Fail(problem)) => self.fail(status, &problem),
-            Ok((storage, manifests)) => self.start(status, storage, manifests),
+            Ok((storage, manifests)) => self.start(status, storage, &manifests),
         }
     }
 
@@ -229,14 +229,14 @@ impl Step<'_> {
             Storage::Blocked(problem) => return Err(Stop::Wait(problem.clone())),
             Storage::NotLooked => return Err(Stop::Wait(not_looked())),
         };
-        let manifests = if status.manifests.is_empty() {
+        let manifests = if status.names_all() {
+            status.manifests.clone()
+        } else {
             match &self.seen.resolved {
                 Some(Resolved::Manifests(manifests)) => manifests.clone(),
                 Some(Resolved::Waiting(problem)) => return Err(Stop::Wait(problem.clone())),
                 Some(Resolved::Refused(_)) | None => return Err(Stop::Wait(not_looked())),
             }
-        } else {
-            status.manifests.clone()
         };
         if let Some(secret) = &self.seen.missing_secret {
             return Err(Stop::Wait(Problem::new(
@@ -261,7 +261,7 @@ impl Step<'_> {
         &self,
         mut status: RestoreStatus,
         storage: &StorageLocationSpec,
-        manifests: Vec<ManifestRef>,
+        manifests: &[ManifestRef],
     ) -> Plan {
         let (seen, now) = (self.seen, self.now);
         let timeout = seen.timeout();
@@ -271,8 +271,8 @@ impl Step<'_> {
             status.not_after = Some(after(after(now, timeout), START_MARGIN));
         }
         let not_after = status.not_after.unwrap_or(now);
-        status.manifests = manifests;
-        let (attempt, count) = (status.attempt, status.manifests.len());
+        status.choose(manifests);
+        let (attempt, count) = (status.attempt, manifests.len());
         let word = match count {
             0 => format!("attempt {attempt} starts, with a vendor's dump"),
             _ => format!("attempt {attempt} starts, with {count} backup(s)"),
@@ -286,7 +286,7 @@ impl Step<'_> {
         let start = Start {
             attempt,
             job_name: super::job_name(&seen.restore, attempt),
-            order: order::import(seen, storage, &status.manifests, attempt, not_after),
+            order: order::import(seen, storage, manifests, attempt, not_after),
             timeout,
             not_after,
         };

@@ -115,10 +115,11 @@ impl Observed {
                 return Ok(());
             }
         };
-        if self.status().manifests.is_empty() {
+        if !self.status().names_all() {
+            let wanted = source::chosen(&self.status()).unwrap_or(source.wanted);
             match store::open(context, namespace, &spec).await? {
                 Ok(location) => {
-                    self.resolved = Some(source::resolve(&location, &source.wanted).await);
+                    self.resolved = Some(source::resolve(&location, &wanted).await);
                 }
                 Err(fault) => {
                     self.storage = Storage::Blocked(fault.into());

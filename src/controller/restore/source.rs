@@ -8,7 +8,7 @@ use super::state::{Problem, Resolved};
 use crate::api::common::ManifestRef;
 use crate::api::conditions::{Reason, types};
 use crate::api::restore::{AsOf, BackupLine, ChainScope, ManifestSource};
-use crate::api::{Backup, Restore};
+use crate::api::{Backup, Restore, RestoreStatus};
 use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::manifest::chain::{Head, MAX_CHAIN};
@@ -72,6 +72,16 @@ pub(super) async fn named(
         storage: storage.name.clone(),
         wanted,
     }))
+}
+
+/// The chain that an earlier attempt chose, by its last backup; none where none was chosen.
+pub(super) fn chosen(status: &RestoreStatus) -> Option<Wanted> {
+    let ManifestRef { path, sha256 } = status.manifests.last()?.clone();
+    Some(Wanted::Manifest {
+        path,
+        sha256: Some(sha256),
+        scope: ChainScope::Chain,
+    })
 }
 
 fn wanted_manifest(manifest: &ManifestSource) -> Wanted {

@@ -31,7 +31,7 @@ pub(super) struct Observed {
     pub(super) fenced: bool,
     /// The location that the source names.
     pub(super) storage: Storage,
-    /// What the source comes to; looked at only while the status names no manifests.
+    /// What the source comes to; looked at only while the status does not name all manifests.
     pub(super) resolved: Option<Resolved>,
     /// The Secret with the target's login, where it does not exist.
     pub(super) missing_secret: Option<String>,

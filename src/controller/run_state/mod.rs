@@ -413,7 +413,7 @@ fn outcome_of(pod: &Pod) -> Option<Outcome> {
     if terminated.exit_code != 0 && !matches!(outcome.result, RunResult::Failed(_)) {
         return None;
     }
-    if let RunResult::Failed(failure) = &mut outcome.result {
+    if let Some(failure) = outcome.result.failure_mut() {
         failure.message = clean_to(&failure.message, 900);
     }
     outcome.warnings.truncate(LIST_LIMIT);

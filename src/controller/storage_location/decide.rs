@@ -45,6 +45,7 @@ pub(super) fn first_word(
     let generation = location.metadata.generation;
     let mut status = StorageLocationStatus {
         observed_generation: generation,
+        bucket: location.spec.bucket().map(str::to_owned),
         ..StorageLocationStatus::default()
     };
     let message = "the store is being looked at";
@@ -72,6 +73,7 @@ pub(super) fn decide(seen: &Observed, now: Timestamp) -> Plan {
     let before = seen.location.status.clone().unwrap_or_default();
     let mut status = before.clone();
     status.observed_generation = generation;
+    status.bucket = seen.location.spec.bucket().map(str::to_owned);
     let (ready, reason, message, stalled) = match &seen.check {
         Ok(checked) => {
             status.claimed_by = checked.claim.as_ref().map(|_| seen.cluster.clone());
@@ -188,6 +190,25 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         T0.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn every_store_shows_its_bucket() {
+        for (spec, shown) in [
+            (serde_json::json!({"s3": {"bucket": "a"}}), "a"),
+            (serde_json::json!({"gcs": {"bucket": "b"}}), "b"),
+            (
+                serde_json::json!({"azure": {"account": "x", "container": "c"}}),
+                "c",
+            ),
+            (serde_json::json!({"local": {"claimName": "d"}}), "d"),
+        ] {
+            let mut seen = seen(None, good());
+            seen.location.spec = serde_json::from_value(spec).unwrap();
+            let first = first_word(&seen.location, at(0)).unwrap();
+            assert_eq!(first.bucket.as_deref(), Some(shown));
+            assert_eq!(decide(&seen, at(0)).status.bucket.as_deref(), Some(shown));
+        }
     }
 
     #[test]

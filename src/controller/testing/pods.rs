@@ -10,7 +10,7 @@ use super::api_server::StandInApiServer;
 use crate::api::common::Totals;
 use crate::api::labels;
 use crate::api::order::{ExportOrder, Order, PruneOrder};
-use crate::api::outcome::{Exported, Outcome, RunResult};
+use crate::api::outcome::{Exported, Outcome, Replicated, RunResult};
 use crate::manifest::{Manifest, samples};
 use crate::storage::Location;
 use crate::transfer::catalog::{self, Committed};
@@ -65,6 +65,37 @@ pub(crate) async fn run(server: &StandInApiServer, bucket: &Location, job: &Job,
         Order::Prune(order) => prune(server, bucket, job, &order).await,
         other => panic!("{other:?}"),
     }
+}
+
+/// Copies manifests alone: these backups have no files.
+pub(crate) async fn replicate(
+    server: &StandInApiServer,
+    bucket: &Location,
+    replica: &Location,
+    job: &Job,
+) {
+    let Order::Replicate(order) = order_of(job) else {
+        panic!("copies");
+    };
+    let pod = start(server, job);
+    let line = order.identity.line();
+    for entry in catalog::list_slots(bucket, &line, None).await.unwrap() {
+        if let Some((_, bytes)) = catalog::read_to_copy(bucket, &entry.key).await.unwrap() {
+            catalog::put_copy(replica, &entry.key, bytes).await.unwrap();
+        }
+    }
+    let newest = catalog::newest(replica, &line).await.unwrap().unwrap();
+    let outcome = Outcome {
+        run_id: pod.uid().unwrap(),
+        result: RunResult::Replicated(Replicated {
+            slot: Some(newest.manifest.identity.slot.clone()),
+            consistency_time: Some(newest.manifest.consistency_time),
+            ..Replicated::default()
+        }),
+        phases: Vec::new(),
+        warnings: Vec::new(),
+    };
+    end(server, job, &pod, 0, Some(&outcome));
 }
 
 async fn prune(server: &StandInApiServer, bucket: &Location, job: &Job, order: &PruneOrder) {

@@ -17,15 +17,18 @@ use super::faults::Faults;
 use super::pods;
 use super::store::StandInStore;
 use crate::api::conditions::{is_true, types};
+use crate::api::order::Order;
 use crate::api::{Backup, BackupSchedule, Restore, RestoreSchedule, StorageLocation};
 use crate::controller::context::{Clock, Cluster, Context};
 use crate::controller::error::Error;
 use crate::controller::events::Events;
 use crate::controller::metrics::Metrics;
 use crate::controller::{backup, backup_schedule, restore, restore_schedule, storage_location};
+use crate::storage::Location;
 use crate::transfer::catalog::{self, SlotEntry};
 
 pub(crate) const NAMESPACE: &str = "iot";
+const LINE: &str = "lifeboat/v1/prod/iot/schedules/telemetry";
 /// The controller's own.
 pub(crate) const OWN_NAMESPACE: &str = "lifeboat";
 
@@ -33,6 +36,8 @@ pub(crate) const OWN_NAMESPACE: &str = "lifeboat";
 pub(crate) struct World {
     pub(crate) server: StandInApiServer,
     pub(crate) store: StandInStore,
+    /// Where copies go.
+    replica: Location,
     pub(crate) faults: Arc<Faults>,
     pub(crate) clock: Arc<SetClock>,
     /// How often a controller was started anew.
@@ -46,22 +51,32 @@ impl World {
         let world = Self {
             server: StandInApiServer::new(faults.clone(), clock.clone()),
             store: StandInStore::new(faults.clone()),
+            replica: Location::in_memory(),
             faults,
             clock,
             restarts: 0,
         };
         world.add_secret();
+        world.add_location("dr-bucket");
+        world
+    }
+
+    fn add_location(&self, name: &str) {
         let location: StorageLocation = serde_json::from_value(json!({
             "apiVersion": "lifeboat.dev/v1alpha1", "kind": "StorageLocation",
-            "metadata": {"name": "dr-bucket", "namespace": NAMESPACE},
+            "metadata": {"name": name, "namespace": NAMESPACE},
             "spec": {
-                "s3": {"bucket": "dr-exports"},
+                "s3": {"bucket": name},
                 "credentials": {"secretRef": {"name": "dr-bucket"}},
             },
         }))
         .unwrap();
-        world.server.put(&location);
-        world
+        self.server.put(&location);
+    }
+
+    /// A second location, for copies.
+    pub(crate) fn add_replica(&self) {
+        self.add_location("dr-copies");
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -189,12 +204,29 @@ impl World {
         Ok(again)
     }
 
-    /// Lets every Job that has not ended export and commit.
+    /// Lets every Job that has not ended do what it was told.
     pub(crate) async fn run_pods(&self) {
+        self.run_jobs(|_| true).await;
+    }
+
+    /// As [`run_pods`](Self::run_pods), for exports only.
+    pub(crate) async fn run_exports(&self) {
+        self.run_jobs(|order| matches!(order, Order::Export(_)))
+            .await;
+    }
+
+    async fn run_jobs(&self, wanted: impl Fn(&Order) -> bool) {
         let bucket = self.store.behind_the_back();
         for job in self.server.all::<Job>(NAMESPACE) {
-            if !pods::has_ended(&job) {
-                pods::run(&self.server, &bucket, &job, self.now()).await;
+            let order = pods::order_of(&job);
+            if pods::has_ended(&job) || !wanted(&order) {
+                continue;
+            }
+            match order {
+                Order::Replicate(_) => {
+                    pods::replicate(&self.server, &bucket, &self.replica, &job).await;
+                }
+                _ => pods::run(&self.server, &bucket, &job, self.now()).await,
             }
         }
     }
@@ -214,10 +246,15 @@ impl World {
 
     /// What is committed in the schedule's line.
     pub(crate) async fn slots(&self) -> Vec<SlotEntry> {
-        let line = "lifeboat/v1/prod/iot/schedules/telemetry";
-        catalog::list_slots(&self.store.behind_the_back(), line, None)
+        catalog::list_slots(&self.store.behind_the_back(), LINE, None)
             .await
             .unwrap()
+    }
+
+    /// The slots of the copies.
+    pub(crate) async fn copied_slots(&self) -> Vec<String> {
+        let slots = catalog::list_slots(&self.replica, LINE, None).await;
+        slots.unwrap().into_iter().map(|entry| entry.slot).collect()
     }
 }
 

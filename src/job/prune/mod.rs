@@ -48,41 +48,20 @@ pub(super) async fn prune(
         sum.add(deleted)?;
         run.progress.part_done(0);
     }
-    let swept = catalog::unreferenced_data(location, &line, order.sweep_before);
-    for unnamed in run.clock.within(swept).await? {
-        tracing::info!(
-            dir = unnamed.dir,
-            files = unnamed.files,
-            "data without a manifest is swept"
-        );
-        let deleted = run
-            .clock
-            .within(catalog::delete_run(location, &unnamed))
-            .await;
-        sum.add(deleted)?;
-    }
-    let unfinished = location.sweep_unfinished(&line, order.sweep_before);
-    let unfinished = run.clock.within(unfinished).await?;
-    sum.totals.files += unfinished.files;
-    sum.totals.stored_bytes += unfinished.bytes;
-    if sum.locked > 0 {
-        run.warn(format!(
-            "{} backups are held by the store's object lock; they are deleted once it ends",
-            sum.locked
-        ));
-    }
-    Ok(sum.totals)
+    sum.sweep(run, location, &line, order.sweep_before).await?;
+    Ok(sum.finish(run))
 }
 
+/// What was deleted so far.
 #[derive(Default)]
-struct Sum {
+pub(super) struct Sum {
     totals: Totals,
     locked: u64,
 }
 
 impl Sum {
     /// Counts what was deleted. What object lock holds is no fault: it goes later.
-    fn add(&mut self, deleted: Result<Deleted, JobError>) -> Result<(), JobError> {
+    pub(super) fn add(&mut self, deleted: Result<Deleted, JobError>) -> Result<(), JobError> {
         match deleted {
             Ok(deleted) => {
                 self.totals.parts += u64::from(deleted.manifest);
@@ -98,6 +77,43 @@ impl Sum {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Deletes files of a line that no manifest names, and what killed runs had begun to write, where
+    /// they are older than `before`.
+    pub(super) async fn sweep(
+        &mut self,
+        run: &Run,
+        location: &Location,
+        line: &str,
+        before: Timestamp,
+    ) -> Result<(), JobError> {
+        let swept = catalog::unreferenced_data(location, line, before);
+        for unnamed in run.clock.within(swept).await? {
+            tracing::info!(
+                dir = unnamed.dir,
+                files = unnamed.files,
+                "data without a manifest is swept"
+            );
+            let deleted = catalog::delete_run(location, &unnamed);
+            self.add(run.clock.within(deleted).await)?;
+        }
+        let unfinished = location.sweep_unfinished(line, before);
+        let unfinished = run.clock.within(unfinished).await?;
+        self.totals.files += unfinished.files;
+        self.totals.stored_bytes += unfinished.bytes;
+        Ok(())
+    }
+
+    /// The sums; what object lock holds is told.
+    pub(super) fn finish(self, run: &Run) -> Totals {
+        if self.locked > 0 {
+            run.warn(format!(
+                "{} backups are held by the store's object lock; they are deleted once it ends",
+                self.locked
+            ));
+        }
+        self.totals
     }
 }
 
@@ -141,7 +157,7 @@ async fn read_heads(
 }
 
 /// Stops where this clock is too far from the store's: ages would be wrong.
-fn check_clock(store: Option<Timestamp>, now: Timestamp) -> Result<(), JobError> {
+pub(super) fn check_clock(store: Option<Timestamp>, now: Timestamp) -> Result<(), JobError> {
     match store {
         Some(date) if clock_skew_stops(date, now) => Err(JobError::refused(
             Reason::ClockSkew,

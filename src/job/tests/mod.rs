@@ -5,6 +5,7 @@ mod export;
 mod import;
 mod once;
 mod prune;
+mod replicate;
 mod stand_in;
 mod vendor_dump;
 mod verify;

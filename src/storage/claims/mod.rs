@@ -156,6 +156,42 @@ pub async fn ensure_claim(
     ))
 }
 
+/// Refuses two locations that are one place under two names (an endpoint with two host names): what
+/// is deleted in one would be gone from the other. Both are claimed by now, and a claim tells its time
+/// to the nanosecond, so the same claim of the same age is the same object.
+pub async fn ensure_two_places(
+    from: &Location,
+    to: &Location,
+    cluster: &str,
+) -> Result<(), StorageError> {
+    let dir = format!("lifeboat/v1/{cluster}/claims");
+    let here = from.list_sorted(&dir, None, CLAIMS_LIMIT).await?;
+    let there = to.list_sorted(&dir, None, CLAIMS_LIMIT).await?;
+    let (Some(one), Some(other)) = (here.last(), there.last()) else {
+        return Ok(());
+    };
+    if one != other {
+        return Ok(());
+    }
+    let read = |location: &Location| {
+        let (location, key) = (location.clone(), one.key.clone());
+        async move { location.get_small(&key, CLAIM_LIMIT).await }
+    };
+    if read(from).await? == read(to).await? {
+        return Err(one_place(to.place()));
+    }
+    Ok(())
+}
+
+fn one_place(place: &str) -> StorageError {
+    StorageError::lasting(
+        Reason::InvalidSpec,
+        format!(
+            "the copies would go into the {place}, where the backups are; give them a bucket or a prefix of their own"
+        ),
+    )
+}
+
 /// Key of a claim.
 pub(super) fn claim_key(cluster: &str, number: u32) -> String {
     format!("lifeboat/v1/{cluster}/claims/{number}.json")

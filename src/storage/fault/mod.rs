@@ -66,6 +66,9 @@ pub(super) enum Variant {
 }
 
 impl Fault {
+    /// The words that `object_store` puts before the status and the body of a refusal.
+    pub(super) const STATUS_WORDS: &str = "Server returned non-2xx status code: ";
+
     /// Reads what can be known out of an error and its sources.
     pub(super) fn of(error: &object_store::Error) -> Self {
         let mut fault = Self {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use object_store::ClientOptions;
 use object_store::aws::AmazonS3Builder;
+use object_store::client::HttpConnector;
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -10,6 +12,7 @@ use super::{check_prefix, invalid, parse_endpoint, retries};
 use crate::api::conditions::Reason;
 use crate::api::storage_location::S3Location;
 use crate::storage::http::{Connector, StoreClock};
+use crate::storage::server_copy::S3Bucket;
 use crate::storage::{Location, StorageCredentials, StorageError};
 
 /// Opens a bucket of S3, or of a server that speaks it.
@@ -30,9 +33,13 @@ pub(super) fn open(
     let endpoint = s3.endpoint.as_deref().map(parse_endpoint).transpose()?;
     let clock = Arc::new(StoreClock::default());
     let connector = Connector::new(endpoint.as_ref(), ca_pem, clock.clone())?;
+    let region = s3.region.as_deref().unwrap_or("us-east-1");
+    let client = connector
+        .connect(&ClientOptions::default())
+        .map_err(|_| invalid("the S3 client can't be made"))?;
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&s3.bucket)
-        .with_region(s3.region.as_deref().unwrap_or("us-east-1"))
+        .with_region(region)
         .with_access_key_id(&keys.access_key_id)
         .with_secret_access_key(keys.secret_access_key.expose_secret())
         .with_virtual_hosted_style_request(!s3.force_path_style)
@@ -44,13 +51,22 @@ pub(super) fn open(
         builder = builder.with_token(token.expose_secret());
     }
     let mut place = format!("bucket {}", s3.bucket);
+    let mut server = "AWS".to_owned();
+    let mut bucket_url = if s3.force_path_style {
+        format!("https://s3.{region}.amazonaws.com/{}", s3.bucket)
+    } else {
+        format!("https://{}.s3.{region}.amazonaws.com", s3.bucket)
+    };
     if let Some(url) = &endpoint {
         let shown = url.as_str().trim_end_matches('/');
         place = format!("{place} at {shown}");
+        shown.clone_into(&mut server);
         let address = if s3.force_path_style {
+            bucket_url = format!("{shown}/{}", s3.bucket);
             shown.to_owned()
         } else {
-            with_bucket(url, &s3.bucket)?
+            bucket_url = with_bucket(url, &s3.bucket)?;
+            bucket_url.clone()
         };
         builder = builder
             .with_endpoint(address)
@@ -59,13 +75,17 @@ pub(super) fn open(
     let store = builder.build().map_err(|_| {
         invalid("the S3 settings don't fit together; check endpoint, region and bucket")
     })?;
-    Ok(Location::new(
-        Arc::new(store),
-        &s3.prefix,
-        place,
-        read_only,
-        Some(clock),
-    ))
+    let bucket = S3Bucket {
+        client,
+        credentials: store.credentials().clone(),
+        login: keys.access_key_id.clone(),
+        server,
+        region: region.to_owned(),
+        bucket: s3.bucket.clone(),
+        url: bucket_url,
+    };
+    let location = Location::new(Arc::new(store), &s3.prefix, place, read_only, Some(clock));
+    Ok(location.with_s3(bucket))
 }
 
 /// `https://bucket.host:port`, as `object_store` wants it for virtual hosts.

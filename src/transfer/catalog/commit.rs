@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::read::{Stored, find_commit};
 use crate::api::common::ManifestRef;
+use crate::api::conditions::Reason;
 use crate::manifest::{Commit, Identity, Manifest, VoidMarker, sha256_hex};
-use crate::storage::{Created, Location};
+use crate::storage::{Created, Location, StorageError};
 use crate::transfer::TransferError;
 
 /// How a commit ended.
@@ -80,6 +81,21 @@ pub async fn void(
             reference,
         }),
     })
+}
+
+/// Commits a copy: the bytes of a manifest at its own key, create-only, after all its files are copied.
+pub async fn put_copy(store: &Location, key: &str, bytes: Vec<u8>) -> Result<(), TransferError> {
+    match store.put_create(key, bytes).await? {
+        Created::Created => Ok(()),
+        Created::Exists => Err(StorageError::lasting(
+            Reason::ManifestInvalid,
+            format!(
+                "{key} in the {} is not a copy of this backup: nothing is written over it; see who put it there",
+                store.place()
+            ),
+        )
+        .into()),
+    }
 }
 
 /// Puts bytes at a key where nothing is, or gives what is there. None: they were put.

@@ -5,6 +5,7 @@
 //! checked before anything in it is used.
 
 mod commit;
+mod items;
 mod lines;
 mod read;
 mod replay;
@@ -12,11 +13,12 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use commit::{Committed, Voided, commit, void};
+pub use commit::{Committed, Voided, commit, put_copy, void};
+pub use items::items;
 pub use lines::lines;
 pub use read::{
     SlotEntry, Stored, as_of, list_slots, newest, newest_chain, read_backup, read_commit,
-    restore_set,
+    read_to_copy, restore_set,
 };
 pub use replay::next_to_replay;
 pub use sweep::{Deleted, RunDir, delete_backup, delete_run, unreferenced_data};

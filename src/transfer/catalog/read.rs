@@ -235,6 +235,21 @@ pub(super) async fn read_heads(
     Ok(read)
 }
 
+/// Reads and checks a backup's manifest, and gives its bytes as well. None where there is no backup:
+/// nothing, or a void marker.
+pub async fn read_to_copy(
+    store: &Location,
+    key: &str,
+) -> Result<Option<(Box<Manifest>, Vec<u8>)>, TransferError> {
+    let Some(bytes) = store.get_small(key, HEAD_LIMIT).await? else {
+        return Ok(None);
+    };
+    Ok(match check_commit(&bytes, key, None)? {
+        (Commit::Backup(manifest), _) => Some((manifest, bytes)),
+        (Commit::Void(_), _) => None,
+    })
+}
+
 /// Reads and checks what lies at a manifest's key; none where nothing does.
 pub(super) async fn find_commit(
     store: &Location,

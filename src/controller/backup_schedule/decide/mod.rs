@@ -11,6 +11,7 @@ use kube::ResourceExt;
 use super::child;
 use super::held;
 use super::prune;
+use super::replicate;
 use super::spec::Spec;
 use super::state::{End, Gate, Observed, Plan};
 use super::status::{self, Outlook, Overdue};
@@ -30,6 +31,9 @@ pub(super) fn decide(seen: &Observed, now: Timestamp) -> Plan {
     };
     let mut next = seen.schedule.status.clone().unwrap_or_default();
     status::note_children(&mut next, &seen.backups);
+    if let Some(newest) = &seen.newest {
+        status::note_found(&mut next, newest);
+    }
     let open = seen.gate == Gate::Open;
     let inactive = seen.schedule.spec.suspend || !open;
     let since = note_timing(&mut next, seen, &spec, inactive, now);
@@ -60,6 +64,7 @@ pub(super) fn decide(seen: &Observed, now: Timestamp) -> Plan {
     outlook.clock_behind = due.clock_behind;
     outlook.next = due.next;
     prune::plan(seen, &spec, &mut plan, &mut next, now);
+    outlook.copies = replicate::plan(seen, &mut plan, &mut next, now);
     plan.requeue = status::conclude(&mut next, seen, &spec, &outlook, now);
     plan.status = next;
     plan

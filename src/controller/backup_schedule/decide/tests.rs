@@ -19,6 +19,7 @@ use crate::retention::{Chain, Item};
 use crate::schedule::{backup_name, slot_name};
 
 mod pruning;
+mod replicating;
 
 /// The schedule is made at T0.
 const T0: &str = "2026-11-20T10:00:30Z";
@@ -52,7 +53,9 @@ fn seen(mut spec: Value, status: Value) -> Observed {
         cluster_uid: "c-1".to_owned(),
         backups: Vec::new(),
         gate: Gate::Open,
+        newest: None,
         pruning: Pruning::NotDue,
+        replicas: Vec::new(),
     }
 }
 

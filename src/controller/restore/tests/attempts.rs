@@ -122,3 +122,58 @@ fn what_an_earlier_attempt_may_have_left_is_said() {
         assert_eq!(message.contains("earlier attempt"), said, "{message}");
     }
 }
+
+#[test]
+fn a_long_chain_is_named_by_its_end_and_a_status_stays_small() {
+    // The longest names that a key can have.
+    let line = format!(
+        "lifeboat/v1/{}/{}/schedules/{}/manifests",
+        "c".repeat(63),
+        "n".repeat(63),
+        "s".repeat(40)
+    );
+    let chain: Vec<ManifestRef> = (0..512)
+        .map(|n| ManifestRef {
+            path: format!("{line}/20261120t{:06}z.json", 100_000 + n),
+            sha256: "0".repeat(64),
+        })
+        .collect();
+    let orders = |plan: &Plan| match &plan.start.as_ref().unwrap().order {
+        Order::Import(order) => order.manifests.clone(),
+        other => panic!("{other:?}"),
+    };
+    let mut seen = seen();
+    seen.resolved = Some(Resolved::Manifests(chain.clone()));
+    let plan = decide(&seen, at(CREATED));
+    assert_eq!(orders(&plan), chain);
+    assert_eq!(plan.status.manifests, chain[511..]);
+    assert_eq!(plan.status.manifest_count, 512);
+
+    // Another attempt asks the bucket for the same chain.
+    seen.restore.status = Some(plan.status.clone());
+    seen.resolved = None;
+    assert_eq!(verdict(&decide(&seen, later(5))).0, "wait");
+    seen.resolved = Some(Resolved::Manifests(chain.clone()));
+    assert_eq!(orders(&decide(&seen, later(5))), chain);
+
+    // All that a status may hold at once; a pod's warnings and phases come in 4 KiB.
+    let mut status = plan.status;
+    status.choose(&chain[..8]);
+    assert!(status.names_all());
+    for type_ in [
+        types::COMPLETE,
+        types::FAILED,
+        types::READY,
+        types::RECONCILING,
+        types::STALLED,
+    ] {
+        let list = &mut status.conditions;
+        let message = "m".repeat(5000);
+        let state = crate::api::conditions::State::False;
+        let reason = Reason::DatabasePermissionDenied;
+        crate::api::conditions::set(list, type_, state, reason, &message, Some(1), later(0));
+    }
+    status.warnings = vec!["w".repeat(256); 16];
+    let size = serde_json::to_string(&status).unwrap().len();
+    assert!(size < 16 * 1024, "{size}");
+}

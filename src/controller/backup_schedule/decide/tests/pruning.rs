@@ -90,6 +90,36 @@ fn a_job_deletes_what_the_rules_don_t_keep() {
 }
 
 #[test]
+fn without_rules_what_killed_runs_left_is_swept_once_a_day() {
+    let due = |seen: &Observed, now: &str| {
+        prune::is_due(&seen.schedule, &seen.backups, now.parse().unwrap())
+    };
+    let mut seen = with(noted(minutely(), "10:03"), &[]);
+    assert!(!due(&seen, "2026-11-21T10:00:29Z"));
+    assert!(due(&seen, "2026-11-21T10:00:30Z"), "a day old");
+    seen.pruning = Pruning::Due {
+        storage: Box::default(),
+        items: vec![item("10:03")],
+    };
+    let now = "2026-11-21T11:00:00Z".parse().unwrap();
+    let Order::Prune(order) = decide(&seen, now).prune.unwrap().order else {
+        panic!("a prune order");
+    };
+    assert_eq!(order.delete, Vec::<String>::new());
+    assert_eq!(order.sweep_before, "2026-11-14T11:00:00Z".parse().unwrap());
+
+    seen.pruning = Pruning::Ended {
+        run: RunState::NoJob,
+        gone: Vec::new(),
+    };
+    let status = decide(&seen, now).status;
+    assert_eq!(status.last_sweep_time, Some(now));
+    seen.schedule.status = Some(status);
+    assert!(!due(&seen, "2026-11-22T10:59:59Z"));
+    assert!(due(&seen, "2026-11-22T11:00:00Z"));
+}
+
+#[test]
 fn objects_go_when_their_files_are_gone() {
     let mut seen = three();
     seen.backups[1].hold = true;
