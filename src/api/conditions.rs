@@ -26,6 +26,8 @@ pub mod types {
     pub const IN_SYNC: &str = "InSync";
     /// The standby is fenced for good.
     pub const PROMOTED: &str = "Promoted";
+    /// The workloads of `spec.quiesce` stand still.
+    pub const QUIESCED: &str = "Quiesced";
 }
 
 /// Reasons, CamelCase, each with one meaning. Job pods report them too.
@@ -147,6 +149,26 @@ pub enum Reason {
     TargetIsSource,
     /// Another restore works on the target.
     TargetBusy,
+    /// Workloads are being scaled to zero.
+    Quiescing,
+    /// The workloads stand still.
+    Quiesced,
+    /// The workloads have their replicas again.
+    ScaledBack,
+    /// A workload of `quiesce` does not exist.
+    WorkloadNotFound,
+    /// An autoscaler scales a workload of `quiesce`.
+    WorkloadAutoscaled,
+    /// The controller has no right to a workload's scale.
+    WorkloadForbidden,
+    /// Another Restore holds a workload of `quiesce`.
+    WorkloadBusy,
+    /// Pods of a workload of `quiesce` did not end in time.
+    WorkloadStays,
+    /// Another hand scaled a workload up during the import.
+    WorkloadCameBack,
+    /// A workload could not be scaled back.
+    WorkloadLeftAtZero,
     /// The target refused records.
     RecordsRefused,
     /// What is in the target is not what the backup holds.
@@ -240,6 +262,16 @@ impl Reason {
             Self::ConfirmationMissing => "ConfirmationMissing",
             Self::TargetIsSource => "TargetIsSource",
             Self::TargetBusy => "TargetBusy",
+            Self::Quiescing => "Quiescing",
+            Self::Quiesced => "Quiesced",
+            Self::ScaledBack => "ScaledBack",
+            Self::WorkloadNotFound => "WorkloadNotFound",
+            Self::WorkloadAutoscaled => "WorkloadAutoscaled",
+            Self::WorkloadForbidden => "WorkloadForbidden",
+            Self::WorkloadBusy => "WorkloadBusy",
+            Self::WorkloadStays => "WorkloadStays",
+            Self::WorkloadCameBack => "WorkloadCameBack",
+            Self::WorkloadLeftAtZero => "WorkloadLeftAtZero",
             Self::RecordsRefused => "RecordsRefused",
             Self::VerificationFailed => "VerificationFailed",
             Self::NotSupported => "NotSupported",

@@ -16,6 +16,7 @@ pub mod generate;
 pub mod job_pod;
 pub mod order;
 pub mod outcome;
+pub mod quiesce;
 pub mod restore;
 pub mod restore_schedule;
 pub mod storage_location;
@@ -57,6 +58,8 @@ pub mod labels {
     pub const TRIGGER: &str = "lifeboat.dev/trigger";
     /// Annotation on a job pod: its orders, one JSON document.
     pub const ORDER: &str = "lifeboat.dev/order";
+    /// On a lease that records what a workload's replicas were.
+    pub const QUIESCE: &str = "lifeboat.dev/quiesce";
     /// Set on everything Lifeboat makes.
     pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 }

@@ -9,7 +9,8 @@ use super::backup::Phase;
 use super::common::{
     JobTemplate, Limits, LocalRef, ManifestRef, PhaseTiming, RetryPolicy, Span, Totals,
 };
-use super::engines::{NotBuilt, TargetSpec};
+use super::engines::TargetSpec;
+use super::quiesce::{Quiesce, QuiesceStatus};
 use super::text;
 
 /// A line of backups in a bucket: those of one schedule of one cluster.
@@ -165,7 +166,6 @@ pub enum Verify {
 #[x_kube(validation = Rule::new("self.conflictPolicy != 'Replace' || has(self.confirm)").message("conflictPolicy Replace drops what is there: set confirm to the target's url"))]
 #[x_kube(validation = Rule::new("self.deletions != 'Mirror' || has(self.target.kuzzle)").message("deletions Mirror is there for kuzzle only: remove it, or use conflictPolicy Replace"))]
 #[x_kube(validation = Rule::new("self.deletions != 'Mirror' || (self.conflictPolicy == 'Overwrite' && has(self.confirm))").message("deletions Mirror deletes what the backup does not hold: set conflictPolicy to Overwrite and confirm to the target's url"))]
-#[x_kube(validation = Rule::new("!has(self.quiesce)").message("quiesce is not built yet; remove it"))]
 #[x_kube(validation = Rule::new("!has(self.target.emqx) || (self.verify != 'Contains' && self.verify != 'Equal')").message("EMQX's REST API shows no records of an archive: set verify to Counts or None"))]
 #[x_kube(validation = Rule::new("!has(self.target.emqx) || !has(self.remap)").message("EMQX has no databases or other names that could get a new name: remove remap"))]
 #[x_kube(validation = Rule::new("!has(self.target.emqx) || self.conflictPolicy != 'Replace'").message("EMQX's import only adds and overwrites: use conflictPolicy Overwrite, or Fail into an empty EMQX"))]
@@ -195,9 +195,10 @@ pub struct RestoreParameters {
     /// What is proven after the import. Default Counts.
     #[serde(default)]
     pub verify: Verify,
-    /// Not built yet.
+    /// Workloads of this namespace that stand still during the import: they are scaled to zero
+    /// before it and back to the replicas they had after it, however it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quiesce: Option<NotBuilt>,
+    pub quiesce: Option<Quiesce>,
     /// The longest one attempt may take. Default 1h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
@@ -258,7 +259,7 @@ pub struct RestoreParameters {
 #[x_kube(validation = Rule::new("!has(self.source.vendorDump) || has(self.target.kuzzle) || has(self.target.rethinkdb) || has(self.target.emqx)").message("a vendor's dump is read for kuzzle, rethinkdb and emqx only: restore a backup that Lifeboat made, or use the vendor's own tool"))]
 #[x_kube(validation = Rule::new("!has(self.source.vendorDump) || !has(self.target.emqx) || self.verify == 'None'").message("an archive of EMQX does not say what the target must hold afterwards: set verify to None"))]
 #[x_kube(validation = Rule::new("!has(self.source.vendorDump) || self.preflight != 'Sizes'").message("a vendor's dump says nothing of its sizes, so all of it is read before the target is touched: remove preflight"))]
-#[x_kube(validation = Rule::new("!self.drill || (self.conflictPolicy == 'Fail' && !has(self.confirm) && !has(self.remap) && !self.dryRun)").message("a drill writes only into names of its own and drops them at its end: remove conflictPolicy, confirm, remap and dryRun, or remove drill"))]
+#[x_kube(validation = Rule::new("!self.drill || (self.conflictPolicy == 'Fail' && !has(self.confirm) && !has(self.remap) && !has(self.quiesce) && !self.dryRun)").message("a drill writes only into names of its own and drops them at its end: remove conflictPolicy, confirm, remap, quiesce and dryRun, or remove drill"))]
 #[x_kube(validation = Rule::new("!self.drill || !has(self.target.emqx)").message("EMQX has no databases or other names that a drill could have to itself: restore into an EMQX that is there for drills alone, with conflictPolicy Overwrite"))]
 pub struct RestoreSpec {
     /// What is restored.
@@ -306,7 +307,7 @@ pub struct RestoreStatus {
     /// The generation that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Complete`, `Failed`, `Ready`, `Reconciling`, `Stalled`.
+    /// `Complete`, `Failed`, `Ready`, `Reconciling`, `Stalled`, and `Quiesced` where asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "text::conditions")]
     pub conditions: Vec<Condition>,
@@ -348,6 +349,9 @@ pub struct RestoreStatus {
     /// Seconds from this object's creation to verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rto_seconds: Option<u64>,
+    /// The workloads of `spec.quiesce`, and what they go back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiesce: Option<QuiesceStatus>,
     /// What was moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub totals: Option<Totals>,
@@ -357,7 +361,7 @@ pub struct RestoreStatus {
     /// Records past the target's retention.
     #[serde(default)]
     pub expired_records: u64,
-    /// The phases of the run that ended it, with their times: wait, fetch, import, verify.
+    /// The phases of the run that ended it, with their times: wait, quiesce, fetch, import, verify.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub phases: Vec<PhaseTiming>,

@@ -32,6 +32,8 @@ mod local_tests;
 #[cfg(test)]
 mod once_tests;
 #[cfg(test)]
+mod quiesce_tests;
+#[cfg(test)]
 mod replicate_tests;
 #[cfg(test)]
 mod standby_tests;

@@ -11,7 +11,6 @@ const OPEN: [&str; 9] = [
     ".job.volumes[].hostPath",
     ".source.command",
     ".spec.encryption",
-    ".spec.quiesce",
     ".target.command",
 ];
 

@@ -8,14 +8,14 @@ use kube::{Api, ResourceExt};
 
 use super::lease::{self, Target};
 use super::state::{Observed, Plan, Start, TargetLease, has_ended};
-use super::stop;
+use super::{quiesce, status, stop};
 use crate::api::conditions::{self, types};
 use crate::api::{Restore, labels};
 use crate::controller::children::{check_label, check_owner, create_or_adopt, owned_by};
 use crate::controller::context::Context;
 use crate::controller::error::{Error, Stopped};
 use crate::controller::job_pod::{self, JobRequest};
-use crate::controller::status;
+use crate::controller::status::replace;
 
 /// How soon a target that was taken at the last moment is looked at again.
 const TAKEN: std::time::Duration = std::time::Duration::from_secs(2);
@@ -32,7 +32,9 @@ pub(super) async fn apply(
 ) -> Result<Action, Stopped<Refusal>> {
     let Plan {
         release,
-        status: next,
+        scale_back,
+        status: mut next,
+        quieten,
         start,
         stop: unwanted,
         note,
@@ -44,11 +46,19 @@ pub(super) async fn apply(
         .ok_or(Error::Incomplete("namespace"))?;
     let target = lease::normalised(&seen.restore.spec.parameters.target)
         .map(|normalised| Target::new(context, normalised, &seen.restore));
+    let mut left = None;
+    if scale_back {
+        let at_zero = quiesce::scale_back(context, &seen.restore).await?;
+        if !at_zero.is_empty() {
+            let now = context.clock.now();
+            left = Some(status::left_at_zero(seen, &mut next, &at_zero, now));
+        }
+    }
     if let Some(target) = target.as_ref().filter(|_| release) {
         target.release().await?;
     }
     let api: Api<Restore> = Api::namespaced(context.client.clone(), &namespace);
-    let restore = status::replace(&api, &seen.restore, next).await?;
+    let restore = replace(&api, &seen.restore, next).await?;
     if has_ended(&restore) && !seen.has_ended() {
         let complete = restore
             .status
@@ -56,8 +66,11 @@ pub(super) async fn apply(
             .is_some_and(|status| conditions::is_true(&status.conditions, types::COMPLETE));
         context.metrics.ended("Restore", complete);
     }
-    if let Some(note) = note {
+    for note in note.into_iter().chain(left) {
         context.events.publish(&restore, note).await;
+    }
+    if let Some(step) = quieten {
+        quiesce::quieten(context, &restore, step).await?;
     }
     let jobs: Api<Job> = Api::namespaced(context.client.clone(), &namespace);
     if let (Some(start), Some(target)) = (start, &target) {
@@ -71,7 +84,7 @@ pub(super) async fn apply(
         if stop::stop(&jobs, &pods, &name, &uid).await? {
             let mut next = restore.status.clone().unwrap_or_default();
             next.not_after = next.not_after.min(Some(context.clock.now()));
-            status::replace(&api, &restore, next).await?;
+            replace(&api, &restore, next).await?;
         }
     }
     Ok(requeue.map_or_else(Action::await_change, Action::requeue))

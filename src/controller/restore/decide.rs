@@ -4,6 +4,8 @@
 //! further attempt, and the word Failed, wait until its own deadline (`status.notAfter`) has
 //! passed. Only what a pod said itself, or its kubelet of it, makes that wait shorter.
 
+mod quiesce;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -84,6 +86,8 @@ impl Step<'_> {
                 Reason::Cancelled,
                 "cancelled; the run is being stopped",
             ))
+        } else if let Some(problem) = self.came_back(&mut status) {
+            Some(problem)
         } else if seen.fenced && trouble.is_some() {
             Some(Problem::new(
                 Reason::Promoted,
@@ -113,6 +117,10 @@ impl Step<'_> {
             let attempt = status.attempt;
             Problem::new(Reason::Running, format!("attempt {attempt} is under way"))
         });
+        let wait = match status.quiesce {
+            Some(_) => wait.min(quiesce::LOOK),
+            None => wait,
+        };
         status::progress(seen, &mut status, &word, now);
         status::plan(status, wait)
     }
@@ -121,9 +129,7 @@ impl Step<'_> {
         let mut status = status::with_job(self.seen, self.now);
         status::take_outcome(self.seen, &mut status, outcome);
         match &outcome.result {
-            RunResult::Imported(imported) => {
-                status::complete(self.seen, status, imported, self.now)
-            }
+            RunResult::Imported(imported) => self.imported(status, imported),
             RunResult::Failed(failure) => self.failed_run(status, failure),
             RunResult::Exported(_) | RunResult::Replicated(_) | RunResult::Done { .. } => self.fail(
                 status,
@@ -212,7 +218,7 @@ impl Step<'_> {
         match self.ready_to_start(&status) {
             Err(Stop::Wait(problem)) => self.wait(status, &problem),
             Err(Stop::Fail(problem)) => self.fail(status, &problem),
-            Ok((storage, manifests)) => self.start(status, storage, &manifests),
+            Ok((storage, manifests)) => self.start_in_quiet(status, storage, &manifests),
         }
     }
 
@@ -324,6 +330,9 @@ impl Step<'_> {
         if self.cancelled() {
             let word = Problem::new(Reason::Cancelled, "cancelled; the run was stopped");
             return self.fail(status, &word);
+        }
+        if let Some(problem) = quiesce::known_to_be_back(&status) {
+            return self.fail(status, &problem);
         }
         let message = told(failure, status.attempt);
         let retry = Retry::of(self.seen.restore.spec.parameters.retry.as_ref());

@@ -5,6 +5,7 @@ mod decide;
 mod lease;
 mod observe;
 mod order;
+mod quiesce;
 mod source;
 mod state;
 mod status;
@@ -21,6 +22,7 @@ use apply::apply;
 
 pub(super) use lease::{normalised, who_works};
 pub(super) use observe::is_promoted;
+pub(super) use quiesce::sweep::sweep;
 pub(super) use source::line_of;
 pub(super) use state::{Problem, TargetLease, has_ended};
 

@@ -7,6 +7,7 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
 use super::lease::{self, Target};
+use super::quiesce;
 use super::source;
 use super::state::{Observed, Problem, Resolved, Storage, TargetLease, open_attempt};
 use crate::api::conditions::Reason;
@@ -19,7 +20,8 @@ use crate::controller::run_state::{RunState, assess};
 use crate::controller::store::{self, LocationState};
 
 /// Reads what [`super::decide::decide`] needs to know: all of it from the API server and the
-/// bucket, nothing from a cache. An ended Restore costs no call, one that runs three.
+/// bucket, nothing from a cache. An ended Restore costs no call, one that runs three, and
+/// two for each workload that it holds.
 pub(super) async fn observe(context: &Context, restore: Restore) -> Result<Observed, Error> {
     let namespace = restore.namespace().ok_or(Error::Incomplete("namespace"))?;
     let now = context.clock.now();
@@ -32,6 +34,8 @@ pub(super) async fn observe(context: &Context, restore: Restore) -> Result<Obser
         resolved: None,
         missing_secret: None,
         target: TargetLease::Free,
+        workloads: Ok(Vec::new()),
+        came_back: None,
     };
     if seen.has_ended() {
         return Ok(seen);
@@ -41,6 +45,9 @@ pub(super) async fn observe(context: &Context, restore: Restore) -> Result<Obser
     if seen.may_start(now) {
         seen.look_at_source(context, &namespace).await?;
         seen.look_at_target(context, &namespace, now).await?;
+        seen.workloads = quiesce::look(context, &seen.restore).await?;
+    } else if seen.run != RunState::NoJob && seen.status().quiesce.is_some() {
+        seen.came_back = quiesce::came_back(context, &seen.restore).await?;
     }
     Ok(seen)
 }

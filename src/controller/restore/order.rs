@@ -69,8 +69,13 @@ fn drill_prefix(restore: &Restore) -> String {
 pub(super) fn unreadable_spec(restore: &Restore) -> Option<Problem> {
     let spec = &restore.spec.parameters;
     let retry = spec.retry.as_ref();
+    let quiesce = spec.quiesce.as_ref();
     let spans = [
         ("timeout", spec.timeout.as_ref()),
+        (
+            "quiesce.timeout",
+            quiesce.and_then(|quiesce| quiesce.timeout.as_ref()),
+        ),
         (
             "retry.minBackoff",
             retry.and_then(|retry| retry.min_backoff.as_ref()),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
+use super::quiesce::{Quieten, Seen};
 use crate::api::common::ManifestRef;
 use crate::api::conditions::{self, Reason};
 use crate::api::order::Order;
@@ -37,6 +38,10 @@ pub(super) struct Observed {
     pub(super) missing_secret: Option<String>,
     /// Who works on the target.
     pub(super) target: TargetLease,
+    /// The workloads of `spec.quiesce`; looked at where an attempt may start.
+    pub(super) workloads: Result<Vec<Seen>, Problem>,
+    /// The first of them that another hand has scaled up; looked at while a run is there.
+    pub(super) came_back: Option<String>,
 }
 
 /// The location that the source names.
@@ -104,8 +109,12 @@ impl From<StoreFault> for Problem {
 pub(super) struct Plan {
     /// Give the target's lease back: no run of this Restore is under way.
     pub(super) release: bool,
+    /// Scale back what is held, before the status says that it is over.
+    pub(super) scale_back: bool,
     /// What the status becomes.
     pub(super) status: RestoreStatus,
+    /// What is done with the workloads of `spec.quiesce`.
+    pub(super) quieten: Option<Quieten>,
     /// Take the target's lease, then make the Job. Its attempt and deadline stand in the status
     /// before: an attempt is made again with the same orders, or not at all.
     pub(super) start: Option<Box<Start>>,

@@ -23,7 +23,9 @@ const PHASES: usize = 16;
 pub(super) fn plan(status: RestoreStatus, requeue: Duration) -> Plan {
     Plan {
         release: false,
+        scale_back: false,
         status,
+        quieten: None,
         start: None,
         stop: None,
         note: None,
@@ -84,17 +86,58 @@ pub(super) fn progress(
     }
 }
 
+/// Says how it is with the workloads of `spec.quiesce`.
+pub(super) fn quiesced(
+    seen: &Observed,
+    status: &mut RestoreStatus,
+    state: State,
+    word: &Problem,
+    now: Timestamp,
+) {
+    conditions::set(
+        &mut status.conditions,
+        types::QUIESCED,
+        state,
+        word.reason,
+        &word.message,
+        seen.restore.metadata.generation,
+        now,
+    );
+}
+
+/// Says which workloads stay at zero, after the end was decided.
+pub(super) fn left_at_zero(
+    seen: &Observed,
+    status: &mut RestoreStatus,
+    left: &[String],
+    now: Timestamp,
+) -> Note {
+    let word = Problem::new(Reason::WorkloadLeftAtZero, left.join("; "));
+    quiesced(seen, status, State::True, &word, now);
+    warn(&word)
+}
+
 /// Takes over what the pod said of its phases and warnings, whatever the end.
 pub(super) fn take_outcome(seen: &Observed, status: &mut RestoreStatus, outcome: &Outcome) {
     let mut phases = outcome.phases.clone();
-    let first = phases.iter().map(|phase| phase.start_time).min();
-    if let (Some(first), Some(created)) = (first, seen.restore.creation_timestamp()) {
-        let wait = PhaseTiming {
-            name: "wait".to_owned(),
-            start_time: created.0,
-            end_time: Some(first.max(created.0)),
+    let mut first = phases.iter().map(|phase| phase.start_time).min();
+    let mut before = |name: &str, start: Timestamp, end: Timestamp| {
+        let phase = PhaseTiming {
+            name: name.to_owned(),
+            start_time: start,
+            end_time: Some(end.max(start)),
         };
-        phases.insert(0, wait);
+        phases.insert(0, phase);
+    };
+    let quiesce = status.quiesce.as_ref();
+    if let Some((start, quiet)) = quiesce.and_then(|it| Some((it.start_time, it.quiet_time?)))
+        && first.is_some()
+    {
+        before("quiesce", start, quiet);
+        first = Some(start);
+    }
+    if let (Some(first), Some(created)) = (first, seen.restore.creation_timestamp()) {
+        before("wait", created.0, first);
     }
     phases.truncate(PHASES);
     status.phases = phases;
@@ -198,8 +241,17 @@ fn end(
         set(types::STALLED, State::True);
     }
     conditions::remove(&mut status.conditions, types::RECONCILING);
+    let held = status.quiesce.is_some();
+    if held {
+        let word = Problem::new(
+            Reason::ScaledBack,
+            "the workloads have their replicas again",
+        );
+        quiesced(seen, &mut status, State::False, &word, now);
+    }
     Plan {
         release: true,
+        scale_back: held,
         note,
         requeue: None,
         ..plan(status, Duration::ZERO)

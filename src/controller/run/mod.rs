@@ -28,6 +28,8 @@ use drive::{Drive, Scope};
 
 /// How often it is asked whether the API server is there.
 const CONTACT_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked for workloads that are held for a Restore that is gone.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
 /// The namespace whose uid is the cluster's.
 const CLUSTER_NAMESPACE: &str = "kube-system";
 
@@ -156,8 +158,24 @@ async fn control(
         backup_schedules(&drive),
         restores(&drive),
         restore_schedules(&drive),
+        sweep(&drive),
     );
     Ok(())
+}
+
+/// Nothing tells of a Restore that was deleted, so what it left is looked for.
+async fn sweep(drive: &Drive) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = drive.shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = restore::sweep(&drive.context, drive.scope.namespace.as_deref()).await {
+            tracing::warn!(%error, "held workloads can't be looked at");
+        }
+    }
 }
 
 fn locations(drive: &Drive) -> impl Future<Output = ()> + use<> {

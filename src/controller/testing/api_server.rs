@@ -1,6 +1,6 @@
 //! A stand-in for the API server, as far as the controllers use it: create, get, list by label,
-//! replace, replace the status, delete, resource versions, uids, generations, owners. It keeps no
-//! schema and no watches.
+//! replace, replace the status, delete, resource versions, uids, generations, owners, scale. It keeps
+//! no schema and no watches.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -162,6 +162,12 @@ impl StandInApiServer {
             name: name.to_owned(),
         };
         match (method.as_str(), route.name.as_deref()) {
+            ("GET", Some(name)) if route.is_scale => {
+                Ok((StatusCode::OK, objects.scale(&place(name))?))
+            }
+            ("PATCH", Some(name)) if route.is_scale => {
+                Ok((StatusCode::OK, objects.set_scale(&place(name), &body)?))
+            }
             // Only events are patched, and nobody reads them.
             ("GET" | "PATCH", Some(name)) => Ok((StatusCode::OK, objects.get(&place(name))?)),
             ("GET", None) => {
@@ -213,23 +219,27 @@ impl tower::Service<Request<Body>> for StandInApiServer {
     }
 }
 
-/// `/apis/<group>/<version>/namespaces/<namespace>/<plural>[/<name>[/status]]`.
+/// `/apis/<group>/<version>/namespaces/<namespace>/<plural>[/<name>[/status|scale]]`.
 struct Route {
     namespace: String,
     plural: String,
     name: Option<String>,
     is_status: bool,
+    is_scale: bool,
 }
 
 impl Route {
     fn parse(path: &str) -> Self {
         let (_, rest) = path.split_once("/namespaces/").expect("a namespaced path");
         let mut parts = rest.split('/').map(str::to_owned);
+        let (namespace, plural) = (parts.next().unwrap(), parts.next().unwrap());
+        let (name, subresource) = (parts.next(), parts.next());
         Self {
-            namespace: parts.next().unwrap(),
-            plural: parts.next().unwrap(),
-            name: parts.next(),
-            is_status: parts.next().as_deref() == Some("status"),
+            namespace,
+            plural,
+            name,
+            is_status: subresource.as_deref() == Some("status"),
+            is_scale: subresource.as_deref() == Some("scale"),
         }
     }
 }

@@ -8,6 +8,7 @@ mod objects;
 pub(crate) mod pods;
 pub(crate) mod standby;
 pub(crate) mod store;
+mod workloads;
 pub(crate) mod world;
 
 use std::sync::Mutex;

@@ -78,6 +78,9 @@ impl Objects {
             next["status"] = given["status"].clone();
         } else {
             next["spec"] = given["spec"].clone();
+            if given["metadata"]["annotations"].is_object() {
+                next["metadata"]["annotations"] = given["metadata"]["annotations"].clone();
+            }
             if next["spec"] != old["spec"] {
                 let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
                 next["metadata"]["generation"] = json!(generation);
@@ -88,6 +91,33 @@ impl Objects {
         } else {
             self.store(place, next)
         })
+    }
+
+    /// The scale of a workload: its selector is its name, its pods are those that it counts.
+    pub(super) fn scale(&self, place: &Place) -> Result<Value, Refusal> {
+        let workload = self.get(place)?;
+        Ok(json!({
+            "apiVersion": "autoscaling/v1", "kind": "Scale",
+            "metadata": {
+                "name": place.name,
+                "namespace": place.namespace,
+                "resourceVersion": workload["metadata"]["resourceVersion"],
+            },
+            "spec": {"replicas": workload["spec"]["replicas"]},
+            "status": {
+                "replicas": workload["status"]["replicas"].as_i64().unwrap_or(0),
+                "selector": format!("app={}", place.name),
+            },
+        }))
+    }
+
+    /// Scales a workload, on the version that the patch names.
+    pub(super) fn set_scale(&mut self, place: &Place, patch: &Value) -> Result<Value, Refusal> {
+        let mut next = self.get(place)?;
+        next["spec"]["replicas"] = patch["spec"]["replicas"].clone();
+        next["metadata"]["resourceVersion"] = patch["metadata"]["resourceVersion"].clone();
+        self.replace(place, &next, false)?;
+        self.scale(place)
     }
 
     /// Deletes an object and, as the garbage collector does, what it owns.

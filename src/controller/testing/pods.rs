@@ -1,5 +1,7 @@
 //! A stand-in for Kubernetes' Job controller, its kubelet, and the job pod.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -41,13 +43,21 @@ pub(crate) fn manifest(order: &ExportOrder, run_id: &str, now: Timestamp) -> Man
     manifest
 }
 
+/// The Job's own labels, as its template has them, and the one that Kubernetes sets.
+fn job_labels(job: &Job) -> BTreeMap<String, String> {
+    let mut labels = job.labels().clone();
+    let name = "batch.kubernetes.io/job-name".to_owned();
+    labels.insert(name, job.name_any());
+    labels
+}
+
 /// Makes the pod of a Job.
 pub(crate) fn start(server: &StandInApiServer, job: &Job) -> Pod {
     let pod: Pod = serde_json::from_value(json!({
         "metadata": {
             "name": format!("{}-x", job.name_any()),
             "namespace": job.namespace(),
-            "labels": {"batch.kubernetes.io/job-name": job.name_any()},
+            "labels": job_labels(job),
             "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": job.name_any(), "uid": job.uid(), "controller": true}],
         },
         "spec": {"containers": [], "nodeName": "n1"},

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
@@ -200,6 +201,9 @@ impl World {
         for restore in self.server.all::<Restore>(NAMESPACE) {
             let name = restore.name_any();
             again |= restore::reconcile(NAMESPACE, &name, &context).await? == at_once;
+        }
+        if !self.server.all::<Lease>(OWN_NAMESPACE).is_empty() {
+            restore::sweep(&context, None).await?;
         }
         Ok(again)
     }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::too_many_lines)]
 
 mod attempts;
+mod quiesce;
 mod sources;
 mod tables;
 mod words;
@@ -81,6 +82,8 @@ fn seen() -> Observed {
         resolved: Some(Resolved::Manifests(vec![manifest()])),
         missing_secret: None,
         target: TargetLease::Free,
+        workloads: Ok(Vec::new()),
+        came_back: None,
     }
 }
 
