@@ -10,8 +10,14 @@
     unreachable_pub
 )]
 
+#[path = "cnosdb_support/copy.rs"]
+mod copy;
+#[path = "cnosdb_support/faults.rs"]
+mod faults;
 #[path = "cnosdb_support/lab.rs"]
 mod lab;
+#[path = "cnosdb_support/migrate.rs"]
+mod migrate;
 
 use lab::{Lab, named, now};
 use lifeboat::api::conditions::Reason;

@@ -345,6 +345,30 @@ pub(super) fn prefix(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// A directory on the nodes of a data system.
+pub(super) fn node_path(_: &mut SchemaGenerator) -> Schema {
+    string(
+        2,
+        256,
+        &[(
+            "self.matches('^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$')",
+            "write an absolute path of letters, digits, dots, dashes and underscores, such as /var/lib/backups, without a slash at its end",
+        )],
+    )
+}
+
+/// What stands between two values of a line.
+pub(super) fn delimiter(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        1,
+        &[(
+            r#"self.matches(r'^[\t -~]$') && !(self in ['"', "'", '\\'])"#,
+            "write one character, such as , ; | or a tab, and no quote or backslash",
+        )],
+    )
+}
+
 /// The name of an S3 bucket.
 pub(super) fn bucket(_: &mut SchemaGenerator) -> Schema {
     string(

@@ -33,6 +33,9 @@ pub enum Command {
     /// Lay a backup out as files that the vendor's own tool reads
     #[command(after_help = FETCH_EXAMPLES)]
     Fetch(FetchArgs),
+    /// Move data from one server to another, with no bucket in between
+    #[command(after_help = MIGRATE_EXAMPLES)]
+    Migrate(MigrateArgs),
     /// Print the custom resource definitions as YAML
     #[command(after_help = "Example:\n  lifeboat crds | kubectl apply --server-side -f -")]
     Crds,
@@ -77,6 +80,21 @@ Examples:
 An incremental backup comes with the full one and the windows that it builds on. Each file of an
 InfluxDB backup can then be read by the stock tool, in the order of their names:
   for file in telemetry/*.gz; do influx -import -path \"$file\" -compressed -precision ns; done";
+
+const MIGRATE_EXAMPLES: &str = "\
+Examples:
+  cat > plan.yaml <<'END'
+  source: {cnosdb: {url: http://old:8902}}        # as a Backup's spec.source
+  target: {cnosdb: {url: http://new:8902}}        # as a Restore's spec.target
+  remap: [{from: telemetry, to: telemetry_old}]   # new names
+  conflictPolicy: Fail                            # or Overwrite, Replace with confirm: http://new:8902
+  verify: Equal                                   # or Counts, None
+  END
+  lifeboat migrate plan.yaml --dry-run
+  lifeboat migrate plan.yaml --source-credentials-dir ./old --target-credentials-dir ./new
+
+The source may be in use; what is written while it is read is not all there afterwards. Nothing is
+kept: a migration that broke off begins anew, and what it wrote is written again.";
 
 /// How the controllers run. In a pod all of it comes from the environment.
 #[derive(Debug, Args)]
@@ -251,6 +269,29 @@ pub struct FetchArgs {
     pub only: bool,
 }
 
+/// What `migrate` moves.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// The plan, as YAML or JSON: source, target, remap, conflictPolicy, confirm, verify, limits
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Directory with the files of the source's Secret, such as username and password
+    #[arg(long, value_name = "DIR", env = "LIFEBOAT_SOURCE_CREDENTIALS_DIR")]
+    pub source_credentials_dir: Option<PathBuf>,
+    /// Directory with the files of the target's Secret
+    #[arg(long, value_name = "DIR", env = "LIFEBOAT_TARGET_CREDENTIALS_DIR")]
+    pub target_credentials_dir: Option<PathBuf>,
+    /// PEM file with certificates to trust for the source
+    #[arg(long, value_name = "FILE")]
+    pub source_ca_file: Option<PathBuf>,
+    /// PEM file with certificates to trust for the target
+    #[arg(long, value_name = "FILE")]
+    pub target_ca_file: Option<PathBuf>,
+    /// Look at both sides and say what would happen, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -278,6 +319,9 @@ mod tests {
             ("verify --order /o.json --bucket b", false),
             ("fetch --local /d --to /x a.json", true),
             ("fetch --local /d a.json", false),
+            ("migrate plan.yaml --dry-run", true),
+            ("migrate", false),
+            ("migrate plan.yaml --password x", false),
             ("export", true),
             ("import --order /o.json", true),
             ("list --bucket b --secret-key x", false),

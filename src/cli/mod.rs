@@ -5,6 +5,7 @@ mod error;
 mod fetch;
 mod inject;
 mod list;
+mod migrate;
 mod run;
 mod store;
 mod text;
@@ -74,9 +75,11 @@ fn log_format(command: &Command) -> LogFormat {
         | Command::Inject(_)
         | Command::Replicate(_) => LogFormat::Json,
         Command::Verify(args) if args.order.is_some() => LogFormat::Json,
-        Command::Verify(_) | Command::List(_) | Command::Fetch(_) | Command::Crds => {
-            LogFormat::Human
-        }
+        Command::Verify(_)
+        | Command::List(_)
+        | Command::Fetch(_)
+        | Command::Migrate(_)
+        | Command::Crds => LogFormat::Human,
     }
 }
 
@@ -95,6 +98,10 @@ async fn run(command: &Command) -> Result<Exit, CliError> {
         Command::List(args) => list::list(args, &mut out).await.map(|()| Exit::Success),
         Command::Fetch(args) => fetch::fetch(args, &mut out).await.map(|()| Exit::Success),
         Command::Inject(args) => inject::inject(&args.to).map(|()| Exit::Success),
+        Command::Migrate(args) => {
+            let moved = migrate::migrate(args, &mut out).await;
+            moved.map(|()| Exit::Success)
+        }
         Command::Crds => {
             let yaml = crate::api::crds_yaml()?;
             out.write_all(yaml.as_bytes())

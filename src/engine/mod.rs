@@ -4,6 +4,7 @@
 //! Kubernetes. Adding a system is one folder and one line in `connect_source` and
 //! `connect_target`.
 
+mod by_server;
 mod cnosdb;
 pub mod directory;
 mod emqx;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
+pub use by_server::{ByServer, CountRecords, FILE_END, ServerStore};
 pub use error::EngineError;
 pub use rethinkdb::archive as rethinkdb_archive;
 pub use types::{
@@ -48,6 +50,8 @@ pub struct Access {
     pub scratch: Option<PathBuf>,
     /// What no log line and no message may repeat.
     pub secrets: Secrets,
+    /// The location with its keys, for a method whose server reads and writes it by itself.
+    pub store: Option<ServerStore>,
 }
 
 /// A connection to one server of a data system, as source or as target.
@@ -66,6 +70,14 @@ pub trait Engine: Send + Sync {
     /// it is. Its files are stored with the codec `none`, whatever was asked for.
     fn packs_itself(&self) -> bool {
         false
+    }
+
+    /// The engine as one whose server reads and writes the files itself, where that is how the
+    /// method works. Parts then don't pass through [`Self::export_part`] and [`Self::import_part`],
+    /// and [`Self::packs_itself`] is true.
+    fn by_server(&self, method: &str) -> Option<&dyn ByServer> {
+        let _ = method;
+        None
     }
 
     /// Reads one part and writes its records to `sink`, whole records at a time.

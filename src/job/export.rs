@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::again::try_again;
+use super::by_server::Files;
 use super::parallel::{self, Pool, width};
 use super::progress::CountedSink;
 use super::{JobError, Run, RunClock, claim};
@@ -144,6 +145,7 @@ impl Export<'_> {
                 throttle: throttle.clone(),
                 number,
                 part: part.clone(),
+                method: plan.method.clone(),
             };
             if let Some(done) = pool.spawn(Box::pin(work.write())).await? {
                 clock.within(index.push(&done)).await?;
@@ -219,6 +221,7 @@ struct PartWork {
     throttle: Throttle,
     number: u64,
     part: PartPlan,
+    method: String,
 }
 
 impl PartWork {
@@ -244,6 +247,17 @@ impl PartWork {
 
     /// Reads the part from its start. What was begun is aborted when that fails or is stopped.
     async fn attempt(&self, attempt: u32) -> Result<(PartSummary, Vec<PartFile>), JobError> {
+        if let Some(server) = self.engine.by_server(&self.method) {
+            let files = Files {
+                location: &self.location,
+                data_dir: &self.data_dir,
+                throttle: &self.throttle,
+                progress: &self.run.progress,
+            };
+            let stem = self.stem(attempt);
+            let write = files.write(server, &self.part, &stem);
+            return self.clock.within(write).await;
+        }
         let mut writer = PartWriter::create(
             self.location.clone(),
             &self.data_dir,
@@ -265,14 +279,18 @@ impl PartWork {
         }
     }
 
-    fn format(&self, attempt: u32) -> PartFormat {
+    /// Nothing is ever written twice, not even what a broken attempt left.
+    fn stem(&self, attempt: u32) -> String {
         let stem = part_stem(self.number);
+        match attempt {
+            1 => stem,
+            n => format!("{stem}.again{n}"),
+        }
+    }
+
+    fn format(&self, attempt: u32) -> PartFormat {
         PartFormat {
-            // Nothing is ever written twice, not even what a broken attempt left.
-            stem: match attempt {
-                1 => stem,
-                n => format!("{stem}.again{n}"),
-            },
+            stem: self.stem(attempt),
             extension: self.part.extension.clone(),
             file_name: self.part.file_name.clone(),
             header: self.part.header.clone(),

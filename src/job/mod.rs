@@ -4,6 +4,7 @@
 //! one outcome. It has no Kubernetes token: the bucket is what it shares with the controller.
 
 mod again;
+mod by_server;
 mod claim;
 mod clock;
 mod error;
@@ -11,6 +12,7 @@ mod export;
 mod import;
 mod order;
 mod parallel;
+mod pipe;
 pub mod pod;
 mod progress;
 mod prune;
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 pub use clock::RunClock;
 pub use error::JobError;
+pub use import::migrate;
 pub use progress::{Progress, Snapshot};
 pub use replicate::replicate;
 pub use run::Run;

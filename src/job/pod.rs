@@ -13,7 +13,7 @@ use crate::api::conditions::Reason;
 use crate::api::order::{Bounds, Order, RUN_ID_ENV, paths};
 use crate::api::outcome::{Outcome, RunResult};
 use crate::api::storage_location::StorageLocationSpec;
-use crate::engine::{self, Access, Engine};
+use crate::engine::{self, Access, Engine, ServerStore};
 use crate::secrets::Secrets;
 use crate::storage::{self, Location, StorageCredentials};
 
@@ -188,12 +188,15 @@ fn connect(
     files: &PodFiles,
     secrets: &Secrets,
 ) -> Result<(Location, Option<Arc<dyn Engine>>), JobError> {
-    let location = open_location(storage_of(order), &files.storage())?;
+    let spec = storage_of(order);
+    let location = open_location(spec, &files.storage())?;
+    let store = ServerStore::read(spec, there(&files.storage_credentials))?;
     let access = Access {
         credentials: there(&files.database_credentials).map(Path::to_owned),
         ca_bundle: there(&files.database_ca).map(Path::to_owned),
         scratch: there(&files.scratch).map(Path::to_owned),
         secrets: secrets.clone(),
+        store: Some(store),
     };
     let engine = match order {
         Order::Export(order) => Some(engine::connect_source(&order.source, &access)?.into()),

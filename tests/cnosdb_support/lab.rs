@@ -216,7 +216,7 @@ impl Lab {
         self.source_with(spec, &Access::default())
     }
 
-    fn source_with(
+    pub fn source_with(
         &self,
         spec: CnosDbSource,
         access: &Access,

@@ -1,6 +1,6 @@
 // Package cnosdb is a stand-in for CnosDB 2.4.2. It keeps state, speaks the HTTP API, and knows the
-// SQL that the recorded conversation in testdata and Lifeboat's client need; another statement is an
-// error. Written from the recorded conversation, and from how the vendor's source reads line protocol.
+// SQL that the recorded conversation in testdata and Lifeboat's client need, COPY INTO with files of
+// its own disk or of an S3 server among it; another statement is an error. Written from the recorded conversation, and from how the vendor's source reads line protocol.
 package cnosdb
 
 import (

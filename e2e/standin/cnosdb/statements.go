@@ -57,6 +57,8 @@ func (s session) execute(sql string) (answer, *failure) {
 		return answer{}, s.dropTable(p)
 	case p.word("drop", "database"):
 		return answer{}, s.dropDatabase(p)
+	case p.word("copy", "into"):
+		return s.copy(p)
 	case p.word("insert", "into"):
 		return answer{}, s.insert(p)
 	case p.word("select"):

@@ -12,7 +12,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use cnosdb::{CnosDbDatabase, CnosDbMethod, CnosDbSource, CnosDbTarget, CnosDbTenant};
+pub use cnosdb::{
+    CnosDbCopyFrom, CnosDbCopyInto, CnosDbDatabase, CnosDbMethod, CnosDbSource, CnosDbTarget,
+    CnosDbTenant, CopyConnection, CopyFormat,
+};
 pub use emqx::{EmqxLogin, EmqxSource, EmqxTarget};
 pub use incremental::Incremental;
 pub use influxdb::{InfluxDbDatabase, InfluxDbMethod, InfluxDbSource, InfluxDbTarget};

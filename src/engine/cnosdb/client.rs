@@ -1,5 +1,7 @@
 //! The HTTP API: ping, one statement a call, write.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -30,6 +32,9 @@ pub(super) struct At<'a> {
     pub(super) database: &'a str,
 }
 
+/// Makes a server's words fit to be shown.
+pub(super) type Show<'a> = &'a (dyn Fn(&str) -> String + Send + Sync);
+
 /// What became of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Written {
@@ -51,6 +56,17 @@ impl Client {
     pub(super) fn new(url: &str, access: &Access) -> Result<Self, EngineError> {
         Ok(Self {
             http: Http::new(url, access)?,
+        })
+    }
+
+    /// As [`Self::new`], for statements that take long before anything is answered.
+    pub(super) fn with_silence(
+        url: &str,
+        access: &Access,
+        silence: Duration,
+    ) -> Result<Self, EngineError> {
+        Ok(Self {
+            http: Http::with_silence(url, access, silence)?,
         })
     }
 
@@ -85,7 +101,12 @@ impl Client {
         Ok(ping.version.chars().take(64).collect())
     }
 
-    async fn ask(&self, at: At<'_>, statement: &str) -> Result<Response, EngineError> {
+    async fn ask(
+        &self,
+        at: At<'_>,
+        statement: &str,
+        show: Show<'_>,
+    ) -> Result<Response, EngineError> {
         let mut url = self.http.at("api/v1/sql");
         url.query_pairs_mut()
             .append_pair("tenant", at.tenant)
@@ -101,20 +122,28 @@ impl Client {
         }
         let status = response.status().as_u16();
         let said = Said::read(&error_body(response).await);
+        let said = Said {
+            message: show(&said.message),
+            ..said
+        };
         Err(said.error(self.server(), status))
     }
 
     /// Runs a statement and streams its rows. The server answers only when it has all of them, so
     /// what is asked for has to be bounded by the statement.
     pub(super) async fn rows(&self, at: At<'_>, statement: &str) -> Result<Lines, EngineError> {
-        let response = self.ask(at, statement).await?;
-        Ok(Lines {
+        let response = self.ask(at, statement, &str::to_owned).await?;
+        Ok(self.lines(response))
+    }
+
+    fn lines(&self, response: Response) -> Lines {
+        Lines {
             server: self.server().to_owned(),
             body: response.bytes_stream().boxed(),
             kept: Vec::new(),
             start: 0,
             ended: false,
-        })
+        }
     }
 
     /// Runs a statement with a small answer. An empty answer has an empty body.
@@ -123,7 +152,18 @@ impl Client {
         at: At<'_>,
         statement: &str,
     ) -> Result<Vec<T>, EngineError> {
-        let mut lines = self.rows(at, statement).await?;
+        self.list_showing(at, statement, &str::to_owned).await
+    }
+
+    /// As [`Self::list`], for a statement that holds what must not be shown: `show` takes it out of
+    /// the server's words.
+    pub(super) async fn list_showing<T: DeserializeOwned>(
+        &self,
+        at: At<'_>,
+        statement: &str,
+        show: Show<'_>,
+    ) -> Result<Vec<T>, EngineError> {
+        let mut lines = self.lines(self.ask(at, statement, show).await?);
         let (mut found, mut size) = (Vec::new(), 0);
         while lines.fill().await? {
             while let Some(line) = lines.line() {
@@ -132,7 +172,7 @@ impl Client {
                     return Err(self.odd("a list of more than 64 MiB"));
                 }
                 let row = serde_json::from_slice(line)
-                    .map_err(|error| self.odd(&format!("a list: {error}")))?;
+                    .map_err(|error| self.odd(&format!("a list: {}", show(&error.to_string()))))?;
                 found.push(row);
             }
         }

@@ -1,4 +1,5 @@
-//! CnosDB 2.3 and later of the 2.x line, method `client`: SQL and line protocol over HTTP.
+//! CnosDB 2.3 and later of the 2.x line: method `client`, SQL and line protocol over HTTP, and method
+//! `copyInto` ([`copy`]), where the server itself writes and reads the files.
 //!
 //! A part is one table. A record is one row: a series (the tags) and a time, with the fields that it
 //! has. Writing a record again changes nothing.
@@ -11,6 +12,7 @@
 
 mod catalog;
 mod client;
+mod copy;
 mod encode;
 mod export;
 mod fault;
@@ -33,8 +35,8 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::{
-    Access, ContainsReport, Engine, EngineError, ExportPlan, ExportRequest, ImportPlan,
-    ImportReport, PartPlan, PartSummary, ServerInfo, TargetState, window,
+    Access, ByServer, ContainsReport, CountRecords, Engine, EngineError, ExportPlan, ExportRequest,
+    ImportPlan, ImportReport, PartPlan, PartSummary, ServerInfo, TargetState, window,
 };
 use crate::api::engines::{CnosDbMethod, CnosDbSource, CnosDbTarget};
 use crate::api::restore::Verify;
@@ -52,6 +54,9 @@ const WRITES: usize = 6;
 /// A CnosDB cluster, as source or as target.
 pub(super) struct CnosDb {
     client: Client,
+    url: String,
+    access: Access,
+    copy: copy::Options,
     source: CnosDbSource,
     names: Names,
     permits: Semaphore,
@@ -63,15 +68,16 @@ pub(super) struct CnosDb {
 impl CnosDb {
     /// As a source.
     pub(super) fn source(spec: &CnosDbSource, access: &Access) -> Result<Self, EngineError> {
-        if !matches!(spec.method, None | Some(CnosDbMethod::Client)) {
-            return Err(EngineError::NotSupported {
-                problem: "only the method client is built yet; copyInto is refused".to_owned(),
-            });
-        }
-        Ok(Self {
+        let source = Self {
             source: spec.clone(),
+            copy: spec.copy_into.as_ref().map(Into::into).unwrap_or_default(),
             ..Self::new(&spec.url, access, Names::default())?
-        })
+        };
+        if source.format()?.is_some() {
+            // What the location lacks is told before anything is asked of the server.
+            source.copier()?;
+        }
+        Ok(source)
     }
 
     /// As a target.
@@ -84,18 +90,38 @@ impl CnosDb {
             tenant: spec.tenant.clone(),
             plan: plan.clone(),
         };
-        Self::new(&spec.url, access, names)
+        Ok(Self {
+            copy: spec.copy_into.as_ref().map(Into::into).unwrap_or_default(),
+            ..Self::new(&spec.url, access, names)?
+        })
     }
 
     fn new(url: &str, access: &Access, names: Names) -> Result<Self, EngineError> {
         Ok(Self {
             client: Client::new(url, access)?,
+            url: url.to_owned(),
+            access: access.clone(),
+            copy: copy::Options::default(),
             source: CnosDbSource::default(),
             names,
             permits: Semaphore::new(WRITES),
             first_wait: import::FIRST_WAIT,
             made: Mutex::new(BTreeSet::new()),
         })
+    }
+
+    /// How the server writes files, where it does so itself.
+    fn format(&self) -> Result<Option<copy::Format>, EngineError> {
+        match self.source.method {
+            Some(CnosDbMethod::CopyInto) => {
+                copy::Format::asked(self.source.copy_into.as_ref()).map(Some)
+            }
+            None | Some(CnosDbMethod::Client) => Ok(None),
+        }
+    }
+
+    fn copier(&self) -> Result<copy::Copier, EngineError> {
+        copy::Copier::new(&self.url, &self.access, &self.copy)
     }
 
     /// Where a part of a backup lies in the target, and its columns in the backup.
@@ -160,7 +186,16 @@ impl Engine for CnosDb {
 
     async fn plan_export(&self, request: &ExportRequest) -> Result<ExportPlan, EngineError> {
         let server = self.server_info().await?;
-        select::plan(&self.client, &self.source, server, request).await
+        let format = self.format()?;
+        select::plan(&self.client, &self.source, format.as_ref(), server, request).await
+    }
+
+    fn packs_itself(&self) -> bool {
+        self.source.method == Some(CnosDbMethod::CopyInto)
+    }
+
+    fn by_server(&self, method: &str) -> Option<&dyn ByServer> {
+        (method == copy::METHOD).then_some(self)
     }
 
     async fn export_part(
@@ -168,12 +203,7 @@ impl Engine for CnosDb {
         part: &PartPlan,
         sink: &mut dyn RecordSink,
     ) -> Result<PartSummary, EngineError> {
-        let (place, layout) = self.place(&Part {
-            kind: part.kind.clone(),
-            name: part.name.clone(),
-            attributes: part.attributes.clone(),
-            ..Part::default()
-        })?;
+        let (place, layout) = self.place(&planned(part))?;
         export::export(&self.client, &place, &layout, sink)
             .await
             .map_err(select::gone)
@@ -186,6 +216,13 @@ impl Engine for CnosDb {
             });
         }
         select::look_again(&self.client, plan).await
+    }
+
+    async fn check_part(&self, part: &Part) -> Result<Vec<String>, EngineError> {
+        if copy::is_copied(part) {
+            self.copier()?;
+        }
+        Ok(Vec::new())
     }
 
     async fn target_state(&self, part: &Part) -> Result<TargetState, EngineError> {
@@ -260,6 +297,48 @@ impl Engine for CnosDb {
 
     async fn drop_drill(&self, plan: &ImportPlan, structure: &[Part]) -> Result<(), EngineError> {
         prepare::drop_drill(&self.client, &self.named(plan), structure).await
+    }
+}
+
+/// A part of an export as it will be one of a backup.
+fn planned(part: &PartPlan) -> Part {
+    Part {
+        kind: part.kind.clone(),
+        name: part.name.clone(),
+        attributes: part.attributes.clone(),
+        ..Part::default()
+    }
+}
+
+#[async_trait]
+impl ByServer for CnosDb {
+    async fn write_part(
+        &self,
+        part: &PartPlan,
+        directory: &str,
+    ) -> Result<PartSummary, EngineError> {
+        let part = planned(part);
+        let (place, _) = self.place(&part)?;
+        let copier = self.copier()?;
+        copier
+            .write(&place, &part, directory)
+            .await
+            .map_err(select::gone)
+    }
+
+    fn counter(
+        &self,
+        part: &PartPlan,
+        size: u64,
+        end: &[u8],
+    ) -> Result<Box<dyn CountRecords>, EngineError> {
+        copy::counter(&planned(part), size, end)
+    }
+
+    async fn read_part(&self, part: &Part, directory: &str) -> Result<ImportReport, EngineError> {
+        let (place, layout) = self.place(part)?;
+        let copier = self.copier()?;
+        copier.read(&place, &layout, part, directory).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog;
 use super::client::{At, Client};
+use super::copy::{self, Format};
 use super::structure::{self, KIND_TABLE, Name, Structure, TableOf};
 use crate::api::engines::{CnosDbDatabase, CnosDbSource, CnosDbTenant};
 use crate::engine::window::{self, Known};
@@ -19,10 +20,12 @@ const EXTENSION: &str = "json";
 pub(super) async fn plan(
     client: &Client,
     spec: &CnosDbSource,
+    copied: Option<&Format>,
     server: ServerInfo,
     request: &ExportRequest,
 ) -> Result<ExportPlan, EngineError> {
-    let mut warnings = Vec::new();
+    let warning = copied.and_then(Format::warning);
+    let mut warnings: Vec<String> = warning.map(str::to_owned).into_iter().collect();
     let mut found = Structure::default();
     for tenant in wanted(client, spec, &mut found, &mut warnings).await? {
         look_at(client, &tenant, &mut found, &mut warnings).await?;
@@ -55,17 +58,21 @@ pub(super) async fn plan(
             structure::COLUMNS.to_owned(),
             structure::columns_text(&table.table),
         );
-        parts.push(PartPlan {
+        let mut part = PartPlan {
             kind: KIND_TABLE.to_owned(),
             name: name.to_map(),
             attributes,
             extension: EXTENSION.to_owned(),
             ..PartPlan::default()
-        });
+        };
+        if let Some(format) = copied {
+            format.note(&mut part);
+        }
+        parts.push(part);
     }
     Ok(ExportPlan {
         server,
-        method: METHOD.to_owned(),
+        method: copied.map_or(METHOD, |_| copy::METHOD).to_owned(),
         scope,
         chain,
         structure: found.to_parts()?,
@@ -262,6 +269,13 @@ pub(super) async fn look_again(client: &Client, plan: &ExportPlan) -> Result<(),
                 .await
                 .map_err(gone)?;
             let before = structure::columns(&part)?;
+            // The server wrote all columns that there were: others than were noted are not known.
+            if copy::is_copied(&part) && now.columns != before.columns {
+                return Err(changed(format!(
+                    "{:?}.{:?} has other columns than when it began",
+                    name.database, name.table
+                )));
+            }
             for column in &before.columns {
                 let same = now.columns.iter().any(|have| {
                     (&have.name, have.kind, &have.sql_type)

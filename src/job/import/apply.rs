@@ -9,12 +9,14 @@ use super::{Import, policy, show};
 use crate::api::common::Totals;
 use crate::api::conditions::Reason;
 use crate::api::order::ImportOrder;
-use crate::engine::{ImportPlan, ImportReport};
+use crate::engine::{ByServer, ImportPlan, ImportReport};
 use crate::job::JobError;
 use crate::job::again::try_again;
+use crate::job::by_server::Files;
 use crate::job::parallel::{self, Pool, width};
 use crate::job::progress::CountedSource;
-use crate::manifest::Part;
+use crate::manifest::{Manifest, Part};
+use crate::storage::Location;
 use crate::transfer::Throttle;
 
 /// How many refusals are named.
@@ -182,6 +184,18 @@ impl Import {
         Ok(())
     }
 
+    /// Who reads the files of a backup, where that is the target's own server.
+    pub(super) fn by_server<'a>(
+        &'a self,
+        content: &'a Content,
+    ) -> Option<(&'a dyn ByServer, &'a Location, &'a Manifest)> {
+        let Content::Stored { location, manifest } = content else {
+            return None;
+        };
+        let server = self.engine.by_server(&manifest.source.method)?;
+        Some((server, location, manifest))
+    }
+
     /// Writes the records of one part. Same key, same record: doing it twice changes nothing.
     pub(super) async fn apply_part(
         &self,
@@ -189,12 +203,25 @@ impl Import {
         part: &Part,
         throttle: &Throttle,
     ) -> Result<ImportReport, JobError> {
-        let mut records = content.records(part, throttle.clone())?;
-        let mut source = CountedSource {
-            inner: &mut *records,
-            progress: &self.run.progress,
+        let report = match self.by_server(content) {
+            Some((server, location, manifest)) => {
+                let files = Files {
+                    location,
+                    data_dir: &manifest.identity.data_dir(&manifest.run_id),
+                    throttle,
+                    progress: &self.run.progress,
+                };
+                files.read(server, part).await?
+            }
+            None => {
+                let mut records = content.records(part, throttle.clone())?;
+                let mut source = CountedSource {
+                    inner: &mut *records,
+                    progress: &self.run.progress,
+                };
+                self.engine.import_part(part, &mut source).await?
+            }
         };
-        let report = self.engine.import_part(part, &mut source).await?;
         self.run.progress.part_done(report.written);
         Ok(report)
     }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod backup;
+mod migrate;
 mod policy;
 mod preflight;
 mod proof;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use apply::Applied;
 use backup::Backup;
+pub use migrate::migrate;
 
 use super::{JobError, Run};
 use crate::api::common::Totals;
@@ -180,6 +182,12 @@ fn all_structure(backups: &[Backup]) -> Vec<Part> {
 fn newest(backups: &[Backup]) -> Option<jiff::Timestamp> {
     let times = backups.iter().filter_map(|backup| backup.consistency_time);
     times.max()
+}
+
+/// The first few of many words.
+fn all_of(words: &[String]) -> String {
+    const SHOWN: usize = 5;
+    words[..words.len().min(SHOWN)].join("; ")
 }
 
 /// A part's name for people, bounded: it comes from the bucket.

@@ -147,11 +147,7 @@ pub(super) fn check_not_source(
     target_id: &str,
 ) -> Result<(), JobError> {
     let url = target_url(order)?;
-    let allowed = order
-        .confirm
-        .as_deref()
-        .and_then(|text| text.strip_prefix(SOURCE_WORD))
-        .is_some_and(|confirmed| same_url(confirmed, url));
+    let allowed = source_allowed(order, url);
     let own = manifests.iter().find(|manifest| {
         let source_id = &manifest.source.server_id;
         same_url(source_id, target_id) || same_url(source_id, url)
@@ -166,6 +162,32 @@ pub(super) fn check_not_source(
         )),
         _ => Ok(()),
     }
+}
+
+fn source_allowed(order: &ImportOrder, url: &str) -> bool {
+    order
+        .confirm
+        .as_deref()
+        .and_then(|text| text.strip_prefix(SOURCE_WORD))
+        .is_some_and(|confirmed| same_url(confirmed, url))
+}
+
+/// Refuses a migration from a server to itself, unless `confirm` allows it.
+pub(super) fn check_other_server(
+    order: &ImportOrder,
+    source_id: &str,
+    target_id: &str,
+) -> Result<(), JobError> {
+    let url = target_url(order)?;
+    if !same_url(source_id, target_id) || source_allowed(order, url) {
+        return Ok(());
+    }
+    Err(JobError::refused(
+        Reason::TargetIsSource,
+        format!(
+            "source and target are one server, {source_id}: name two, or, with new names in remap, set confirm to \"{SOURCE_WORD}{url}\""
+        ),
+    ))
 }
 
 /// How the backup at this place of the chain is imported. Only the first may refuse or drop what it

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::backup::{Backup, Content};
 use super::{Import, all_structure, policy, proof};
 use crate::api::conditions::Reason;
-use crate::api::restore::Verify;
+use crate::api::restore::{Preflight, Verify};
 use crate::engine::{ServerInfo, TargetState};
 use crate::job::parallel::{self, Pool, width};
 use crate::job::{JobError, whole};
@@ -193,7 +193,11 @@ impl Import {
         };
         self.run.phase("fetch", backup.totals.parts);
         let width = width(&self.order.limits);
-        let depth = self.order.preflight;
+        // What the server reads by itself passes no digest on its way.
+        let depth = match self.by_server(&backup.content) {
+            Some(_) => Preflight::Digests,
+            None => self.order.preflight,
+        };
         whole::check(&self.run, location, manifest, depth, width).await
     }
 }

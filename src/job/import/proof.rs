@@ -7,6 +7,7 @@ use super::backup::{Backup, Content};
 use super::{Import, show};
 use crate::api::conditions::Reason;
 use crate::api::restore::{ConflictPolicy, Deletions, Verify};
+use crate::engine::Engine;
 use crate::job::JobError;
 use crate::job::again::try_again;
 use crate::job::parallel::{self, Pool, width};
@@ -140,7 +141,7 @@ impl Import {
                 Ok(count_difference(part, found, expired, others_allowed))
             }
             Verify::Contains => self.contains(content, part).await,
-            Verify::Equal => self.equal(part).await,
+            Verify::Equal => equal(&*self.engine, part).await,
         }
     }
 
@@ -174,19 +175,20 @@ impl Import {
             report.examples.join(", ")
         )))
     }
+}
 
-    async fn equal(&self, part: &Part) -> Result<Option<String>, JobError> {
-        let expected = expected_fingerprint(part)?;
-        let found = self.engine.fingerprint_part(part).await?;
-        Ok((found != expected).then(|| {
-            format!(
-                "{}: the target has {} records, the backup {}, and their content differs",
-                show(part),
-                found.records(),
-                expected.records()
-            )
-        }))
-    }
+/// What differs between a part and all that the target holds under its name.
+pub(super) async fn equal(engine: &dyn Engine, part: &Part) -> Result<Option<String>, JobError> {
+    let expected = expected_fingerprint(part)?;
+    let found = engine.fingerprint_part(part).await?;
+    Ok((found != expected).then(|| {
+        format!(
+            "{}: the target has {} records, the backup {}, and their content differs",
+            show(part),
+            found.records(),
+            expected.records()
+        )
+    }))
 }
 
 /// What `Equal` compares with.
@@ -203,7 +205,12 @@ pub(super) fn expected_fingerprint(part: &Part) -> Result<Fingerprint, JobError>
 }
 
 /// What is wrong with a count. Fewer is always wrong, but for records past the target's retention.
-fn count_difference(part: &Part, found: u64, expired: u64, others_allowed: bool) -> Option<String> {
+pub(super) fn count_difference(
+    part: &Part,
+    found: u64,
+    expired: u64,
+    others_allowed: bool,
+) -> Option<String> {
     let expected = part.records.saturating_sub(expired);
     let wrong = found < expected || (found > part.records && !others_allowed);
     wrong.then(|| {

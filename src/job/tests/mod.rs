@@ -1,6 +1,7 @@
 //! Whole runs, over a stand-in for the data system and a store in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod by_server;
 mod export;
 mod import;
 mod once;
