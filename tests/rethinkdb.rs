@@ -15,6 +15,8 @@
 mod corpus;
 #[path = "rethinkdb_support/driver.rs"]
 mod driver;
+#[path = "rethinkdb_support/job.rs"]
+mod job;
 #[path = "rethinkdb_support/lab.rs"]
 mod lab;
 #[path = "pod_support/pod.rs"]
@@ -281,6 +283,73 @@ async fn an_export_goes_on_where_its_connection_broke() {
         assert_eq!(one.part, other.part);
         assert_eq!(one.file, other.file);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_table_is_read_and_written_in_ranges() {
+    let Some(lab) = Lab::take().await else {
+        return;
+    };
+    let (mut a, mut b) = (lab.driver_a().await, lab.driver_b().await);
+    corpus::make(&mut a).await;
+    let whole = lab.export().await;
+    for (rows, ranges) in [(1, [32, 19]), (5, [32, 3]), (1250, [2, 1])] {
+        let cut = lab.export_in_ranges(rows).await;
+        for (table, ranges) in ["orders", "types"].iter().zip(ranges) {
+            let parts = cut.parts.iter();
+            let parts = parts.filter(|stored| stored.part.name["table"] == *table);
+            assert_eq!(parts.count(), ranges, "{table} by {rows}");
+            // Keys of every type: each row is in one range, and none is in two.
+            assert!(cut.rows(table) == whole.rows(table), "{table} by {rows}");
+        }
+    }
+    let cut = lab.export_in_ranges(1).await;
+    let moved = lab
+        .import(&cut, RethinkDbTarget::default(), &ImportPlan::default())
+        .await;
+    moved.verify_all(&cut).await;
+    assert_eq!(picture(&mut b).await, picture(&mut a).await);
+    // A row too many is found in its range alone.
+    put(&mut b, "shop", "orders", &[json!({"id": 1000.5})]).await;
+    let (mut more, mut parts) = (0, 0);
+    for stored in &cut.parts {
+        let part = &stored.part;
+        let found = moved.engine.fingerprint_part(part).await.unwrap();
+        parts += usize::from(Some(found) != part.fingerprint);
+        more += moved.engine.count_part(part).await.unwrap() - part.records;
+    }
+    assert_eq!((more, parts), (1, 1));
+    // And over a wire that breaks.
+    let proxy = wire::Breaking::start(&lab.a, 60_000).await;
+    a.must(r#"[58,["big"]]"#).await;
+    let broken = export(lab::in_ranges(&proxy.url, 1).as_ref()).await;
+    assert!(proxy.broke() > 2, "it broke {} times", proxy.broke());
+    assert!(broken.rows("orders") == whole.rows("orders"));
+    assert!(broken.rows("types") == whole.rows("types"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_is_bounded_by_one_large_row() {
+    let Some(lab) = Lab::take().await else {
+        return;
+    };
+    let (mut a, mut b) = (lab.driver_a().await, lab.driver_b().await);
+    for table in ["one", "two", "three", "four"] {
+        fill(&mut a, "large", table, "id", &[]).await;
+        for id in 0..6 {
+            // Nothing that could be packed well.
+            let text: String = (0..10_000_000u64)
+                .map(|n| char::from(b'0' + (n.wrapping_mul(n + 7 * id) >> 7) as u8 % 64))
+                .collect();
+            put(&mut a, "large", table, &[json!({"id": id, "text": text})]).await;
+        }
+    }
+    let pod = job::Pod::new();
+    let exported = pod.export(&format!("rethinkdb://{}", lab.a));
+    let imported = pod.import(&format!("rethinkdb://{}", lab.b), "Contains");
+    eprintln!("24 rows of 10 MB: the export's peak was {exported} KiB, the import's {imported}");
+    assert!(exported.max(imported) < 64 << 10, "{exported} {imported}");
+    assert!(picture(&mut b).await == picture(&mut a).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! `lifeboat fetch`: a backup as files that the vendor's own tool reads.
 
-mod rethinkdb;
+mod archive;
+mod lines;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -120,19 +121,10 @@ struct Fetch {
 
 impl Fetch {
     async fn backup(&mut self, number: usize, manifest: &Manifest) -> Result<(), CliError> {
-        if self.format == Format::Vendor {
-            match vendor_layout(&manifest.source.engine) {
-                Some(VendorLayout::Directory(layout)) => {
-                    return self.laid_out(layout, manifest).await;
-                }
-                Some(VendorLayout::RethinkDbArchive) => {
-                    let packed = rethinkdb::archive(&self.location, manifest, &self.to).await?;
-                    self.files += packed.files;
-                    self.bytes += packed.bytes;
-                    return Ok(());
-                }
-                None => {}
-            }
+        if self.format == Format::Vendor
+            && let Some(layout) = vendor_layout(&manifest.source.engine)
+        {
+            return self.laid_out(layout, manifest).await;
         }
         let mut index = IndexReader::open(self.location.clone(), manifest)?;
         let mut part_number = 0;
@@ -163,8 +155,25 @@ impl Fetch {
         Ok(())
     }
 
-    /// A directory as the vendor's tool wants it: first what is no record, then the records.
     async fn laid_out(
+        &mut self,
+        layout: VendorLayout,
+        manifest: &Manifest,
+    ) -> Result<(), CliError> {
+        match layout {
+            VendorLayout::Directory(layout) => self.directory_of(layout, manifest).await,
+            VendorLayout::Archive(layout) => {
+                let (location, to) = (&self.location, &self.to);
+                let packed = archive::archive(&layout, location, manifest, to).await?;
+                self.files += packed.files;
+                self.bytes += packed.bytes;
+                Ok(())
+            }
+        }
+    }
+
+    /// A directory as the vendor's tool wants it: first what is no record, then the records.
+    async fn directory_of(
         &mut self,
         layout: DirectoryLayout,
         manifest: &Manifest,

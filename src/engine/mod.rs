@@ -13,6 +13,7 @@ mod escape;
 mod http;
 mod influxdb;
 mod kuzzle;
+mod layout;
 mod number;
 mod rethinkdb;
 mod tar;
@@ -26,12 +27,15 @@ use async_trait::async_trait;
 
 pub use by_server::{ByServer, CountRecords, FILE_END, ServerStore};
 pub use error::EngineError;
-pub use rethinkdb::archive as rethinkdb_archive;
+pub use layout::{
+    ArchiveContent, ArchiveFile, ArchiveLayout, Around, DirectoryLayout, VendorFile, VendorLayout,
+    vendor_layout,
+};
 pub use types::{
     ChainPlan, ChainState, ContainsReport, ExportPlan, ExportRequest, ImportPlan, ImportReport,
     PartPlan, PartSummary, ServerInfo, TargetState,
 };
-pub use vendor::{DirectoryLayout, VendorDump, VendorFile, VendorLayout, part_file, vendor_layout};
+pub use vendor::{VendorDump, part_file};
 
 use crate::api::engines::{SourceSpec, TargetSpec};
 use crate::api::restore::Verify;

@@ -1,4 +1,4 @@
-//! An engine's vendor's own files: how a backup becomes some, and how some are read as a backup.
+//! A vendor's own files, read as a backup.
 
 use super::EngineError;
 use crate::manifest::{Part, PartFile};
@@ -36,42 +36,5 @@ pub fn part_file(file: &DumpFile, plain_size: u64) -> PartFile {
         stored_size: file.size,
         plain_size,
         ..PartFile::default()
-    }
-}
-
-/// A small file that the vendor's tool wants beside the records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VendorFile {
-    /// Its name, without directories. The records of a part may follow in a file of the same name.
-    pub name: String,
-    /// What is in it.
-    pub content: Vec<u8>,
-}
-
-/// What the vendor's own tool restores, where that is more than the records of each part in files of
-/// their own.
-#[derive(Clone, Copy, Debug)]
-pub enum VendorLayout {
-    /// A directory.
-    Directory(DirectoryLayout),
-    /// The archive of [`super::rethinkdb_archive`].
-    RethinkDbArchive,
-}
-
-/// How a directory is laid out that the vendor's own tool restores.
-#[derive(Clone, Copy, Debug)]
-pub struct DirectoryLayout {
-    /// The name of the file that the records of a part go into, one part after another.
-    pub records_file: fn(&Part) -> Result<String, EngineError>,
-    /// The files beside them, of all parts that hold no records.
-    pub other_files: fn(&[Part]) -> Result<Vec<VendorFile>, EngineError>,
-}
-
-/// The layout of an engine's vendor, where that has one.
-pub fn vendor_layout(engine: &str) -> Option<VendorLayout> {
-    match engine {
-        "kuzzle" => Some(VendorLayout::Directory(super::kuzzle::VENDOR_LAYOUT)),
-        "rethinkdb" => Some(VendorLayout::RethinkDbArchive),
-        _ => None,
     }
 }

@@ -83,6 +83,12 @@ impl Lab {
         export(self.source(&[]).as_ref()).await
     }
 
+    /// Exports all of A in ranges of about so many rows.
+    pub async fn export_in_ranges(&self, rows: u32) -> Export {
+        let url = format!("rethinkdb://{}", self.a);
+        export(in_ranges(&url, rows).as_ref()).await
+    }
+
     /// Imports into B, in the order that a job has.
     pub async fn import(&self, export: &Export, spec: RethinkDbTarget, plan: &ImportPlan) -> Moved {
         let engine = self.target(spec, plan);
@@ -113,13 +119,27 @@ impl Lab {
 }
 
 pub fn source(url: &str, databases: &[RethinkDbDatabase], access: &Access) -> Box<dyn Engine> {
-    let rethinkdb = Some(RethinkDbSource {
+    let spec = RethinkDbSource {
         url: url.to_owned(),
         databases: databases.to_vec(),
         ..RethinkDbSource::default()
-    });
+    };
+    connect(spec, access)
+}
+
+/// All of a server, in ranges of about so many rows.
+pub fn in_ranges(url: &str, rows: u32) -> Box<dyn Engine> {
+    let spec = RethinkDbSource {
+        url: url.to_owned(),
+        range_rows: Some(rows),
+        ..RethinkDbSource::default()
+    };
+    connect(spec, &Access::default())
+}
+
+fn connect(spec: RethinkDbSource, access: &Access) -> Box<dyn Engine> {
     let spec = SourceSpec {
-        rethinkdb,
+        rethinkdb: Some(spec),
         ..SourceSpec::default()
     };
     connect_source(&spec, access).unwrap()
@@ -230,6 +250,13 @@ impl Export {
     fn structure(&self, engine: &dyn Engine) -> Vec<Part> {
         let parts = self.plan.structure.iter();
         parts.filter(|part| engine.wants(part)).cloned().collect()
+    }
+
+    /// All rows of a table, range after range.
+    pub fn rows(&self, table: &str) -> Vec<u8> {
+        let parts = self.parts.iter();
+        let parts = parts.filter(|stored| stored.part.name["table"] == table);
+        parts.flat_map(|stored| stored.file.clone()).collect()
     }
 
     pub fn part(&self, table: &str) -> &Stored {

@@ -5,10 +5,19 @@ import "maps"
 // sequence is rows that are sent as a stream.
 type sequence []any
 
-// selection is rows of a table.
+// selection is rows of a table, in the order of their keys.
 type selection struct {
 	table *table
-	rows  sequence
+	rows  []*row
+}
+
+// values are what its rows hold.
+func (s *selection) values() []any {
+	values := make([]any, len(s.rows))
+	for i, row := range s.rows {
+		values[i] = row.value
+	}
+	return values
 }
 
 // databaseRef is a database that is named.
@@ -125,7 +134,7 @@ func (e *evaluation) values(arguments []any) ([]any, error) {
 func plain(value any) any {
 	switch value := value.(type) {
 	case *selection:
-		return []any(value.rows)
+		return value.values()
 	case sequence:
 		return []any(value)
 	}
@@ -140,7 +149,7 @@ func list(value any) ([]any, error) {
 	case sequence:
 		return value, nil
 	case *selection:
-		return value.rows, nil
+		return value.values(), nil
 	case *systemRef:
 		return value.rows, nil
 	}
@@ -166,11 +175,7 @@ func (e *evaluation) table(database, name string) (any, error) {
 	if !ok {
 		return nil, fail(opFailed, "Table `%s.%s` does not exist.", database, name)
 	}
-	rows := make(sequence, len(found.rows))
-	for i, row := range found.rows {
-		rows[i] = row
-	}
-	return &selection{found, rows}, nil
+	return &selection{found, found.sorted()}, nil
 }
 
 // forEach runs a function for each item, and adds up what the writes count.

@@ -136,6 +136,8 @@ func (o *session) run(token uint64, text []byte) map[string]any {
 		return o.start(token, query)
 	case 2.0:
 		if stream, ok := o.streams[token]; ok {
+			o.server.mutex.Lock()
+			defer o.server.mutex.Unlock()
 			return o.batch(token, stream)
 		}
 		return refusal(clientError, 0, "Token %d not in stream cache.", token)
@@ -172,11 +174,11 @@ func (o *session) start(token uint64, query []any) map[string]any {
 	}
 	switch value := value.(type) {
 	case *systemRef:
-		return o.batch(token, newStream(value.rows, options))
+		return o.batch(token, newStream(options, value.rows, nil))
 	case *selection:
-		return o.batch(token, newStream(value.rows, options))
+		return o.batch(token, newStream(options, nil, value.rows))
 	case sequence:
-		return o.batch(token, newStream(value, options))
+		return o.batch(token, newStream(options, value, nil))
 	}
 	return map[string]any{"t": successAtom, "r": []any{value}}
 }
@@ -189,9 +191,10 @@ func refusal(kind, code int, format string, arguments ...any) map[string]any {
 	return answer
 }
 
-// stream is what is left of an answer.
+// stream is what is left of an answer: values, or rows of a table.
 type stream struct {
-	rows     []any
+	values   []any
+	rows     []*row
 	maxBytes float64
 	minRows  int
 }
@@ -199,8 +202,8 @@ type stream struct {
 // Bytes of a batch where the query names none, as the server's default.
 const batchBytes = 1 << 20
 
-func newStream(rows []any, options map[string]any) *stream {
-	s := &stream{rows: rows, maxBytes: batchBytes, minRows: 8}
+func newStream(options map[string]any, values []any, rows []*row) *stream {
+	s := &stream{values: values, rows: rows, maxBytes: batchBytes, minRows: 8}
 	if bytes, ok := options["max_batch_bytes"].(float64); ok {
 		s.maxBytes = bytes
 	}
@@ -210,15 +213,33 @@ func newStream(rows []any, options map[string]any) *stream {
 	return s
 }
 
+func (s *stream) left() bool { return len(s.values)+len(s.rows) > 0 }
+
+// next is the text of the next value; none where its row is gone.
+func (s *stream) next() json.RawMessage {
+	if len(s.values) > 0 {
+		value := s.values[0]
+		s.values = s.values[1:]
+		return json.RawMessage(encode(value))
+	}
+	row := s.rows[0]
+	s.rows = s.rows[1:]
+	if row.gone {
+		return nil
+	}
+	return row.text
+}
+
 // batch takes rows until they are enough for one answer.
 func (o *session) batch(token uint64, s *stream) map[string]any {
 	taken, size := []any{}, 0
-	for len(s.rows) > 0 && (len(taken) < s.minRows || float64(size) < s.maxBytes) {
-		row := json.RawMessage(encode(s.rows[0]))
-		taken, s.rows = append(taken, row), s.rows[1:]
-		size += len(row)
+	for s.left() && (len(taken) < s.minRows || float64(size) < s.maxBytes) {
+		if text := s.next(); text != nil {
+			taken = append(taken, text)
+			size += len(text)
+		}
 	}
-	if len(s.rows) > 0 {
+	if s.left() {
 		o.streams[token] = s
 		return map[string]any{"t": successPartial, "r": taken, "n": []any{}}
 	}

@@ -108,7 +108,7 @@ func (s *Server) createTable(db string, name string, options map[string]any) (an
 	if _, ok := home.tables[name]; ok {
 		return nil, fail(opFailed, "Table `%s.%s` already exists.", db, name)
 	}
-	made := &table{id: newID(), name: name, database: db, primaryKey: "id", durability: "hard", indexes: map[string]*index{}}
+	made := &table{id: newID(), name: name, database: db, primaryKey: "id", durability: "hard", indexes: map[string]*index{}, byKey: map[string]*row{}, ordered: true}
 	if key, ok := options["primary_key"].(string); ok {
 		made.primaryKey = key
 	}

@@ -2,7 +2,9 @@ package rethinkdb
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
+	"strings"
 )
 
 type database struct {
@@ -14,8 +16,10 @@ type table struct {
 	id, name, database, primaryKey string
 	durability                     string
 	shards                         []any
-	// rows in the order of their keys.
-	rows    []map[string]any
+	// rows by the text of their keys, and all in a list that is brought in order when it is read.
+	byKey   map[string]*row
+	rows    []*row
+	ordered bool
 	indexes map[string]*index
 	hook    map[string]any
 }
@@ -26,11 +30,61 @@ type index struct {
 	ready bool
 }
 
-// find is where the row of a key is, or would be.
-func (t *table) find(key any) (int, bool) {
-	return slices.BinarySearchFunc(t.rows, key, func(row map[string]any, key any) int {
-		return compare(row[t.primaryKey], key)
-	})
+// row is one row, with its text.
+type row struct {
+	value map[string]any
+	text  json.RawMessage
+	gone  bool
+}
+
+func (r *row) set(value map[string]any, text []byte) { r.value, r.text = value, text }
+
+// find is the row of a key.
+func (t *table) find(key any) *row { return t.byKey[keyText(key)] }
+
+// keyText is the same for keys that are the same.
+func keyText(key any) string {
+	switch key := key.(type) {
+	case float64:
+		if key == 0 {
+			return "0"
+		}
+	case map[string]any:
+		if key["$reql_type$"] == "TIME" {
+			return "TIME" + string(encode(key["epoch_time"]))
+		}
+	case []any:
+		var text strings.Builder
+		for _, item := range key {
+			text.WriteString(keyText(item))
+			text.WriteByte(0)
+		}
+		return "ARRAY" + text.String()
+	}
+	return string(encode(key))
+}
+
+func (t *table) add(value map[string]any, text []byte) {
+	made := &row{value: value, text: text}
+	t.byKey[keyText(value[t.primaryKey])] = made
+	t.rows, t.ordered = append(t.rows, made), false
+}
+
+func (t *table) remove(row *row) {
+	delete(t.byKey, keyText(row.value[t.primaryKey]))
+	row.gone, t.ordered = true, false
+}
+
+// sorted are all rows. Answers that are under way keep the list that they have.
+func (t *table) sorted() []*row {
+	if !t.ordered {
+		t.rows = slices.DeleteFunc(slices.Clone(t.rows), func(row *row) bool { return row.gone })
+		slices.SortFunc(t.rows, func(one, other *row) int {
+			return compare(one.value[t.primaryKey], other.value[t.primaryKey])
+		})
+		t.ordered = true
+	}
+	return t.rows
 }
 
 func (t *table) config() map[string]any {
@@ -46,7 +100,7 @@ func (t *table) config() map[string]any {
 
 func (t *table) info(db *database) map[string]any {
 	return map[string]any{
-		"db": map[string]any{"id": db.id, "name": t.database, "type": "DB"}, "doc_count_estimates": []any{float64(len(t.rows))},
+		"db": map[string]any{"id": db.id, "name": t.database, "type": "DB"}, "doc_count_estimates": []any{float64(len(t.byKey))},
 		"id": t.id, "indexes": t.indexNames(), "name": t.name, "primary_key": t.primaryKey, "type": "TABLE",
 	}
 }
@@ -166,28 +220,29 @@ func (t *table) put(row map[string]any, conflict any) (string, error) {
 			return "errors", fail(queryLogic, "Primary key too long (max 127 characters): %s", encode(key))
 		}
 	}
-	at, there := t.find(key)
+	there := t.find(key)
 	switch {
-	case !there:
-		t.rows = slices.Insert(t.rows, at, row)
+	case there == nil:
+		t.add(row, encode(row))
 		return "inserted", nil
 	case conflict == "replace" || conflict == "update":
 		if conflict == "update" {
 			merged := map[string]any{}
-			for _, one := range []map[string]any{t.rows[at], row} {
+			for _, one := range []map[string]any{there.value, row} {
 				for name, value := range one {
 					merged[name] = value
 				}
 			}
 			row = merged
 		}
-		if bytes.Equal(encode(t.rows[at]), encode(row)) {
+		text := encode(row)
+		if bytes.Equal(there.text, text) {
 			return "unchanged", nil
 		}
-		t.rows[at] = row
+		there.set(row, text)
 		return "replaced", nil
 	}
-	return "errors", fail(opFailed, "Duplicate primary key `%s`:\n%s\n%s", t.primaryKey, encode(t.rows[at]), encode(row))
+	return "errors", fail(opFailed, "Duplicate primary key `%s`:\n%s\n%s", t.primaryKey, there.text, encode(row))
 }
 
 func or(one, other string) string {

@@ -2,6 +2,7 @@ package rethinkdb
 
 import (
 	"slices"
+	"sort"
 )
 
 // term is how a term is run, and the least number of its arguments.
@@ -40,6 +41,7 @@ func init() {
 		}},
 		62: {1, tableList},
 		68: {2, forEach},
+		70: {2, skip},
 		71: {2, limit},
 		75: {3, ofTable(indexCreate)},
 		76: {2, ofTable(indexDrop)},
@@ -134,8 +136,8 @@ func get(_ *evaluation, arguments []any, _ map[string]any) (any, error) {
 	if !ok {
 		return nil, fail(queryLogic, "Expected type TABLE but found %s.", rank(arguments[0]))
 	}
-	if at, there := rows.table.find(arguments[1]); there {
-		return rows.table.rows[at], nil
+	if row := rows.table.find(arguments[1]); row != nil {
+		return row.value, nil
 	}
 	return nil, nil
 }
@@ -205,6 +207,9 @@ func orderBy(_ *evaluation, arguments []any, options map[string]any) (any, error
 }
 
 func count(_ *evaluation, arguments []any, _ map[string]any) (any, error) {
+	if rows, ok := arguments[0].(*selection); ok {
+		return float64(len(rows.rows)), nil
+	}
 	items, err := list(arguments[0])
 	return float64(len(items)), err
 }
@@ -219,9 +224,24 @@ func sum(_ *evaluation, arguments []any, _ map[string]any) (any, error) {
 	return total, err
 }
 
-func limit(_ *evaluation, arguments []any, _ map[string]any) (any, error) {
+func skip(_ *evaluation, arguments []any, _ map[string]any) (any, error) {
+	number, _ := arguments[1].(float64)
+	if rows, ok := arguments[0].(*selection); ok {
+		return &selection{rows.table, rows.rows[min(int(number), len(rows.rows)):]}, nil
+	}
 	items, err := list(arguments[0])
+	if err != nil {
+		return nil, err
+	}
+	return sequence(items[min(int(number), len(items)):]), nil
+}
+
+func limit(_ *evaluation, arguments []any, _ map[string]any) (any, error) {
 	most, _ := arguments[1].(float64)
+	if rows, ok := arguments[0].(*selection); ok {
+		return &selection{rows.table, rows.rows[:min(int(most), len(rows.rows))]}, nil
+	}
+	items, err := list(arguments[0])
 	if err == nil && int(most) < len(items) {
 		items = items[:int(most)]
 	}
@@ -233,17 +253,16 @@ func between(_ *evaluation, arguments []any, options map[string]any) (any, error
 	if !ok {
 		return nil, fail(queryLogic, "Expected type TABLE_SLICE but found %s.", rank(arguments[0]))
 	}
-	within := func(key any) bool {
-		left, right := position(key, arguments[1]), position(key, arguments[2])
-		return (left > 0 || left == 0 && options["left_bound"] != "open") && (right < 0 || right == 0 && options["right_bound"] == "closed")
-	}
-	found := &selection{table: rows.table, rows: sequence{}}
-	for _, row := range rows.rows {
-		if within(row.(map[string]any)[rows.table.primaryKey]) {
-			found.rows = append(found.rows, row)
-		}
-	}
-	return found, nil
+	key := func(at int) any { return rows.rows[at].value[rows.table.primaryKey] }
+	from := sort.Search(len(rows.rows), func(at int) bool {
+		left := position(key(at), arguments[1])
+		return left > 0 || left == 0 && options["left_bound"] != "open"
+	})
+	to := sort.Search(len(rows.rows), func(at int) bool {
+		right := position(key(at), arguments[2])
+		return right > 0 || right == 0 && options["right_bound"] != "closed"
+	})
+	return &selection{rows.table, rows.rows[from:max(from, to)]}, nil
 }
 
 // position is where a key is as seen from a bound.
@@ -262,10 +281,10 @@ func getAll(_ *evaluation, arguments []any, _ map[string]any) (any, error) {
 	if !ok {
 		return nil, fail(queryLogic, "Expected type TABLE but found %s.", rank(arguments[0]))
 	}
-	found := &selection{table: rows.table, rows: sequence{}}
+	found := &selection{table: rows.table}
 	for _, key := range arguments[1:] {
-		if at, there := rows.table.find(key); there {
-			found.rows = append(found.rows, rows.table.rows[at])
+		if row := rows.table.find(key); row != nil {
+			found.rows = append(found.rows, row)
 		}
 	}
 	return found, nil
@@ -320,9 +339,7 @@ func remove(_ *evaluation, arguments []any, _ map[string]any) (any, error) {
 		return nil, fail(queryLogic, "Expected type SELECTION but found %s.", rank(arguments[0]))
 	}
 	for _, row := range rows.rows {
-		if at, there := rows.table.find(row.(map[string]any)[rows.table.primaryKey]); there {
-			rows.table.rows = slices.Delete(rows.table.rows, at, at+1)
-		}
+		rows.table.remove(row)
 	}
 	return map[string]any{"deleted": float64(len(rows.rows)), "errors": 0.0, "inserted": 0.0, "replaced": 0.0, "skipped": 0.0, "unchanged": 0.0}, nil
 }

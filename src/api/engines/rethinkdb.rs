@@ -52,6 +52,10 @@ pub struct RethinkDbSource {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub databases: Vec<RethinkDbDatabase>,
+    /// A table of at least twice as many rows is cut into up to 32 ranges of its primary key, of about so many rows each, which are read at once. Default 100000; fewer where rows are large.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub range_rows: Option<u32>,
 }
 
 /// A RethinkDB to restore into.

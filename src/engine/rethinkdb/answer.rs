@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::fault::Kind;
+use super::large::Pass;
 
 const ATOM: u64 = 1;
 const SEQUENCE: u64 = 2;
@@ -42,6 +43,8 @@ pub(super) enum Refusal {
 pub(super) struct Values {
     frame: Vec<u8>,
     spans: Vec<Range<usize>>,
+    /// Held as long as the values are.
+    pass: Pass,
 }
 
 #[derive(Deserialize)]
@@ -53,8 +56,8 @@ struct Raw<'a> {
     e: Option<u64>,
 }
 
-/// Reads a frame.
-pub(super) fn parse(frame: Vec<u8>) -> Result<(Shape, Values), Refusal> {
+/// Reads a frame, which may be held by its pass.
+pub(super) fn parse(frame: Vec<u8>, pass: Pass) -> Result<(Shape, Values), Refusal> {
     let raw: Raw<'_> = serde_json::from_slice(&frame)
         .map_err(|_| Refusal::Garbled("a frame is no JSON answer"))?;
     let first = || {
@@ -84,7 +87,7 @@ pub(super) fn parse(frame: Vec<u8>) -> Result<(Shape, Values), Refusal> {
         start..start + value.get().len()
     });
     let spans = spans.collect();
-    Ok((shape, Values { frame, spans }))
+    Ok((shape, Values { frame, spans, pass }))
 }
 
 impl Values {
@@ -97,10 +100,10 @@ impl Values {
     }
 
     /// The values as lines. Nothing is copied where the server put nothing but a comma between two
-    /// values and no line break into one, as it does.
-    pub(super) fn into_lines(mut self) -> Bytes {
+    /// values and no line break into one, as it does. They may be held as long as the pass is.
+    pub(super) fn into_lines(mut self) -> (Bytes, Pass) {
         let (Some(first), Some(last)) = (self.spans.first(), self.spans.last()) else {
-            return Bytes::new();
+            return (Bytes::new(), None);
         };
         let (start, end) = (first.start, last.end);
         let dense = self
@@ -113,7 +116,7 @@ impl Values {
             for span in &self.spans {
                 self.frame[span.end] = b'\n';
             }
-            return Bytes::from(self.frame).slice(start..=end);
+            return (Bytes::from(self.frame).slice(start..=end), self.pass);
         }
         let mut lines = Vec::with_capacity(end - start + 1);
         for value in self.iter() {
@@ -121,7 +124,7 @@ impl Values {
             lines.extend(value.bytes().map(|b| if b == b'\n' { b' ' } else { b }));
             lines.push(b'\n');
         }
-        lines.into()
+        (lines.into(), self.pass)
     }
 }
 
@@ -161,7 +164,7 @@ mod tests {
             ),
             ("[]x", Err(Refusal::Garbled("a frame is no JSON answer"))),
         ] {
-            let found = parse(frame.as_bytes().to_vec());
+            let found = parse(frame.as_bytes().to_vec(), None);
             let found = match &found {
                 Ok((shape, values)) => Ok((*shape, values.iter().collect::<Vec<_>>())),
                 Err(refusal) => Err(refusal),
@@ -188,8 +191,8 @@ mod tests {
             ("{\"t\":3,\"r\":[{\n}]}", "{ }\n"),
             (r#"{"t":3,"r":[]}"#, ""),
         ] {
-            let (_, values) = parse(frame.as_bytes().to_vec()).unwrap();
-            assert_eq!(values.into_lines(), want.as_bytes(), "{frame}");
+            let (_, values) = parse(frame.as_bytes().to_vec(), None).unwrap();
+            assert_eq!(values.into_lines().0, want.as_bytes(), "{frame}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Takes the rows out of a JSON array, a line each: what [`super::archive::RowsAsArray`] puts in. Pure.
+//! Takes the rows out of a JSON array, a line each: what [`super::archive`] puts them in. Pure.
 
 /// Where the array stands between two bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

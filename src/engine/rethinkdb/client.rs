@@ -13,6 +13,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::address::Address;
 use super::answer::Shape;
 use super::connection::{Connection, Transport};
+use super::large::Gate;
 use super::login::{self, Login};
 use super::{fault, term};
 use crate::engine::http::is_link_local;
@@ -30,6 +31,7 @@ pub(super) struct Client {
     server: String,
     login: Login,
     tls: Option<TlsConnector>,
+    gate: Gate,
 }
 
 impl Client {
@@ -46,12 +48,18 @@ impl Client {
             login: Login::read(access)?,
             address,
             tls,
+            gate: Gate::new(),
         })
     }
 
     /// Host and port.
     pub(super) fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Where large rows of all connections pass.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Opens a connection and logs in.
@@ -61,7 +69,7 @@ impl Client {
             .unwrap_or_else(|_| {
                 Err(self.unreachable(format!("no connection in {} s", CONNECT_TIME.as_secs())))
             })?;
-        Connection::open(stream, &self.server, &self.login).await
+        Connection::open(stream, &self.server, &self.login, self.gate.clone()).await
     }
 
     async fn stream(&self) -> Result<Box<dyn Transport>, EngineError> {

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::answer::{self, Refusal, Shape, Values};
 use super::fault;
+use super::large::Gate;
 use super::login::Login;
 use super::scram::Scram;
 use crate::engine::EngineError;
@@ -43,6 +44,7 @@ pub(super) struct Connection {
     server: String,
     version: String,
     token: u64,
+    gate: Gate,
 }
 
 #[derive(Deserialize)]
@@ -64,12 +66,14 @@ impl Connection {
         stream: Box<dyn Transport>,
         server: &str,
         login: &Login,
+        gate: Gate,
     ) -> Result<Self, EngineError> {
         let mut connection = Self {
             stream: BufStream::with_capacity(16 * 1024, 16 * 1024, stream),
             server: server.to_owned(),
             version: String::new(),
             token: 0,
+            gate,
         };
         timeout(HANDSHAKE_TIME, connection.handshake(login))
             .await
@@ -178,16 +182,21 @@ impl Connection {
     }
 
     async fn receive(&mut self) -> Result<(Shape, Values), EngineError> {
-        let frame = timeout(SILENCE_LIMIT, self.frame())
+        let size = timeout(SILENCE_LIMIT, self.head())
             .await
             .unwrap_or_else(|_| Err(self.silent(SILENCE_LIMIT)))?;
-        answer::parse(frame).map_err(|refusal| match refusal {
+        let pass = self.gate.enter(size).await;
+        let frame = timeout(SILENCE_LIMIT, self.body(size))
+            .await
+            .unwrap_or_else(|_| Err(self.silent(SILENCE_LIMIT)))?;
+        answer::parse(frame, pass).map_err(|refusal| match refusal {
             Refusal::Said(kind, text) => fault::said(&self.server, kind, &text),
             Refusal::Garbled(what) => fault::garbled(&self.server, what),
         })
     }
 
-    async fn frame(&mut self) -> Result<Vec<u8>, EngineError> {
+    /// The size of the next answer.
+    async fn head(&mut self) -> Result<usize, EngineError> {
         let token = self.stream.read_u64_le().await.map_err(|e| self.lost(&e))?;
         let size = self.stream.read_u32_le().await.map_err(|e| self.lost(&e))?;
         if token != self.token {
@@ -202,12 +211,17 @@ impl Connection {
                 "an answer of more than 160 MiB",
             ));
         }
-        // Grows as bytes come: a size alone takes no memory.
-        let mut frame = Vec::with_capacity((size as usize).min(1 << 20));
-        let mut body = (&mut self.stream).take(u64::from(size));
+        Ok(size as usize)
+    }
+
+    async fn body(&mut self, size: usize) -> Result<Vec<u8>, EngineError> {
+        // What is not written to takes no memory: a size alone costs nothing. One byte more, so that
+        // the end is found without growing.
+        let mut frame = Vec::with_capacity(size + 1);
+        let mut body = (&mut self.stream).take(size as u64);
         let read = body.read_to_end(&mut frame).await;
         read.map_err(|error| self.lost(&error))?;
-        if frame.len() < size as usize {
+        if frame.len() < size {
             return Err(self.lost(&io::ErrorKind::UnexpectedEof.into()));
         }
         Ok(frame)
@@ -215,7 +229,12 @@ impl Connection {
 
     /// Runs a query with one value as its answer.
     pub(super) async fn atom(&mut self, term: &str) -> Result<String, EngineError> {
-        let (shape, values) = self.start(term).await?;
+        self.atom_of(&[term]).await
+    }
+
+    /// As [`Self::atom`], of a term in pieces.
+    pub(super) async fn atom_of(&mut self, term: &[&str]) -> Result<String, EngineError> {
+        let (shape, values) = self.start_of(term).await?;
         match (shape, values.iter().next()) {
             (Shape::Atom, Some(value)) => Ok(value.to_owned()),
             _ => Err(fault::garbled(&self.server, "rows where one value was due")),
@@ -224,9 +243,13 @@ impl Connection {
 
     /// Runs a query, and gives the first of its answer.
     pub(super) async fn start(&mut self, term: &str) -> Result<(Shape, Values), EngineError> {
+        self.start_of(&[term]).await
+    }
+
+    async fn start_of(&mut self, term: &[&str]) -> Result<(Shape, Values), EngineError> {
         self.token += 1;
-        self.send_query(&["[", START, ",", term, ",", OPTIONS, "]"])
-            .await?;
+        let query = [&["[", START, ","], term, &[",", OPTIONS, "]"]].concat();
+        self.send_query(&query).await?;
         self.receive().await
     }
 

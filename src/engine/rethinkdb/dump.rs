@@ -48,7 +48,7 @@ impl VendorDump for RethinkDump {
     }
 
     fn records(&self, part: &Part) -> Result<Box<dyn RecordSource>, EngineError> {
-        let name = super::structure::table_name(part)?;
+        let name = super::structure::table_name(&part.name)?;
         let entry = self.entries.get(&name);
         let entry = *entry.ok_or_else(|| self.archive.bad(format!("it has no rows of {name}")))?;
         Ok(Box::new(Rows {

@@ -5,6 +5,7 @@ use super::fault;
 use super::json::{self, NoRow};
 use super::names::TableName;
 use super::scan::Scan;
+use super::slice::Slice;
 use crate::engine::{EngineError, PartSummary};
 use crate::manifest::Fingerprint;
 use crate::transfer::RecordSink;
@@ -45,22 +46,22 @@ pub(super) fn unreadable(client: &Client, table: &TableName, problem: NoRow) -> 
     )
 }
 
-/// Reads a table and writes its rows, a line each, as the server says them.
+/// Reads a part and writes its rows, a line each, as the server says them.
 pub(super) async fn export(
     client: &Client,
-    table: &TableName,
-    primary_key: &str,
+    slice: &Slice,
     sink: &mut dyn RecordSink,
 ) -> Result<PartSummary, EngineError> {
     let mut hasher = Hasher::default();
-    let mut scan = Scan::new(client, table, primary_key);
+    let mut scan = Scan::new(client, slice);
     while let Some(values) = scan.next().await? {
         for row in values.iter() {
             hasher
                 .add(row)
-                .map_err(|problem| unreadable(client, table, problem))?;
+                .map_err(|problem| unreadable(client, &slice.name, problem))?;
         }
-        sink.write(values.into_lines()).await?;
+        let (lines, _pass) = values.into_lines();
+        sink.write(lines).await?;
     }
     let fingerprint = hasher.fingerprint();
     Ok(PartSummary {

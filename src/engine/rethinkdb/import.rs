@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -10,8 +11,8 @@ use tokio::sync::Semaphore;
 use super::client::Client;
 use super::connection::Connection;
 use super::lines::{Batch, Lines};
-use super::names::TableName;
-use super::{fault, term};
+use super::slice::Slice;
+use super::{fault, large, term};
 use crate::engine::{EngineError, ImportReport};
 use crate::transfer::RecordSource;
 
@@ -36,8 +37,8 @@ pub(super) struct Target<'a> {
     pub(super) client: &'a Client,
     /// Bounds what all tables together have under way, in KiB.
     pub(super) permits: &'a Semaphore,
-    /// The table.
-    pub(super) table: &'a TableName,
+    /// The table, and which of its rows.
+    pub(super) slice: &'a Slice,
     /// Whether each write waits for the disk.
     pub(super) hard: bool,
 }
@@ -62,15 +63,13 @@ struct Counts {
 /// What became of a batch, and the connection if it can be used again.
 type Done = (Result<ImportReport, EngineError>, Option<Connection>);
 
-/// Writes all rows of a table.
+/// Writes all rows of a part.
 pub(super) async fn import(
     target: Target<'_>,
     records: &mut dyn RecordSource,
 ) -> Result<ImportReport, EngineError> {
-    let mut report = ImportReport::default();
-    let (mut lines, mut batch) = (Lines::default(), Batch::default());
-    let mut under_way = FuturesUnordered::new();
-    let mut idle: Vec<Connection> = Vec::new();
+    let mut writer = Writer::new(target);
+    let (mut lines, mut batch, mut pass) = (Lines::default(), Batch::default(), None);
     while let Some(piece) = records.next().await? {
         let mut full = Vec::new();
         lines.push(&piece, |row| {
@@ -78,63 +77,103 @@ pub(super) async fn import(
                 full.push(std::mem::take(&mut batch));
             }
             batch.add(row);
-            if batch.rows >= ROWS {
+            if batch.rows >= ROWS || batch.terms.len() >= BATCH {
                 full.push(std::mem::take(&mut batch));
             }
             Ok(())
         })?;
         for batch in full {
-            while under_way.len() >= IN_FLIGHT {
-                settle(under_way.next().await, &mut report, &mut idle)?;
-            }
-            under_way.push(write(target, batch, idle.pop()));
+            writer.write(batch).await?;
+        }
+        let large = large::is(lines.held());
+        if large && pass.is_none() {
+            writer.settle_all().await?;
+            pass = target.client.gate().enter(lines.held()).await;
+        } else if !large && pass.is_some() {
+            // The large row is among those that are under way.
+            writer.settle_all().await?;
+            pass = None;
         }
     }
     lines.finish()?;
     if batch.rows > 0 {
-        under_way.push(write(target, batch, idle.pop()));
+        writer.write(batch).await?;
     }
-    while !under_way.is_empty() {
-        settle(under_way.next().await, &mut report, &mut idle)?;
-    }
-    if report.written > 0 && !target.hard {
-        sync(target, idle.pop()).await?;
-    }
-    Ok(report)
+    writer.finish().await
 }
 
-fn settle(
-    done: Option<Done>,
-    total: &mut ImportReport,
-    idle: &mut Vec<Connection>,
-) -> Result<(), EngineError> {
-    let Some((result, connection)) = done else {
-        return Ok(());
-    };
-    let one = result?;
-    total.written += one.written;
-    total.refused += one.refused;
-    for example in one.examples {
-        if total.examples.len() < EXAMPLES && !total.examples.contains(&example) {
-            total.examples.push(example);
+/// Batches of one part that are under way.
+struct Writer<'a> {
+    target: Target<'a>,
+    under_way: FuturesUnordered<BoxFuture<'a, Done>>,
+    idle: Vec<Connection>,
+    report: ImportReport,
+}
+
+impl<'a> Writer<'a> {
+    fn new(target: Target<'a>) -> Self {
+        Self {
+            target,
+            under_way: FuturesUnordered::new(),
+            idle: Vec::new(),
+            report: ImportReport::default(),
         }
     }
-    idle.extend(connection);
-    Ok(())
+
+    /// Begins to write a batch, once there is room.
+    async fn write(&mut self, batch: Batch) -> Result<(), EngineError> {
+        while self.under_way.len() >= IN_FLIGHT {
+            self.settle().await?;
+        }
+        let connection = self.idle.pop();
+        self.under_way
+            .push(Box::pin(write(self.target, batch, connection)));
+        Ok(())
+    }
+
+    async fn settle_all(&mut self) -> Result<(), EngineError> {
+        while !self.under_way.is_empty() {
+            self.settle().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until one batch is written.
+    async fn settle(&mut self) -> Result<(), EngineError> {
+        let Some((result, connection)) = self.under_way.next().await else {
+            return Ok(());
+        };
+        let (one, total) = (result?, &mut self.report);
+        total.written += one.written;
+        total.refused += one.refused;
+        for example in one.examples {
+            if total.examples.len() < EXAMPLES && !total.examples.contains(&example) {
+                total.examples.push(example);
+            }
+        }
+        self.idle.extend(connection);
+        Ok(())
+    }
+
+    /// Waits until all is written, and on disk.
+    async fn finish(mut self) -> Result<ImportReport, EngineError> {
+        self.settle_all().await?;
+        if self.report.written > 0 && !self.target.hard {
+            sync(self.target, self.idle.pop()).await?;
+        }
+        Ok(self.report)
+    }
 }
 
 async fn write(target: Target<'_>, batch: Batch, connection: Option<Connection>) -> Done {
     let size = u32::try_from(batch.terms.len() / 1024 + 1).unwrap_or(u32::MAX);
     let _permit = target.permits.acquire_many(size.min(IN_FLIGHT_KIB)).await;
-    let name = target.table;
-    let table = term::table(&name.database, &name.table);
-    let query = term::insert(&table, &batch.terms, target.hard);
-    let rows = batch.rows;
-    drop(batch);
+    let (before, behind) = term::insert(&target.slice.table(), target.hard);
+    let query = [before.as_str(), &batch.terms, &behind];
     let mut connection = connection;
     let mut wait = FIRST_WAIT;
     for attempt in 1.. {
-        match attempt_write(target, &query, rows, &mut connection).await {
+        match attempt_write(target, &query, batch.rows, &mut connection).await {
             Err(error) if error.retryable() && attempt < ATTEMPTS => {
                 // Same key, same row: what was written is written again.
                 tracing::warn!(attempt, %error, "a write failed and is tried again");
@@ -150,7 +189,7 @@ async fn write(target: Target<'_>, batch: Batch, connection: Option<Connection>)
 
 async fn attempt_write(
     target: Target<'_>,
-    query: &str,
+    query: &[&str],
     rows: u64,
     connection: &mut Option<Connection>,
 ) -> Result<ImportReport, EngineError> {
@@ -158,7 +197,7 @@ async fn attempt_write(
         Some(open) => open,
         None => target.client.connect().await?,
     };
-    let counts: Counts = target.client.atom(&mut open, query).await?;
+    let counts: Counts = target.client.read(&open.atom_of(query).await?)?;
     *connection = Some(open);
     report(target.client.server(), rows, &counts)
 }
@@ -198,8 +237,7 @@ async fn sync(target: Target<'_>, connection: Option<Connection>) -> Result<(), 
         Some(open) => open,
         None => target.client.connect().await?,
     };
-    let name = target.table;
-    let term = term::sync(&term::table(&name.database, &name.table));
+    let term = term::sync(&target.slice.table());
     connection.atom(&term).await.map(drop)
 }
 

@@ -40,6 +40,11 @@ impl Lines {
         Ok(())
     }
 
+    /// Bytes of the line that has no end yet.
+    pub(super) fn held(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Checks that the last line has an end.
     pub(super) fn finish(&self) -> Result<(), EngineError> {
         if self.rest.is_empty() {
@@ -87,6 +92,7 @@ impl Batch {
         if self.rows > 0 {
             self.terms.push(',');
         }
+        self.terms.reserve(row.len());
         json::write_term(row, &mut self.terms);
         self.rows += 1;
     }

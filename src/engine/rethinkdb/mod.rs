@@ -10,7 +10,7 @@
 
 mod address;
 mod answer;
-pub mod archive;
+mod archive;
 mod array;
 mod catalog;
 mod client;
@@ -20,6 +20,7 @@ mod export;
 mod fault;
 mod import;
 mod json;
+mod large;
 mod lines;
 mod login;
 mod names;
@@ -27,6 +28,7 @@ mod prepare;
 mod scan;
 mod scram;
 mod select;
+mod slice;
 mod structure;
 mod survey;
 mod term;
@@ -45,15 +47,21 @@ use crate::api::engines::{
 use crate::api::restore::Verify;
 use crate::manifest::{Fingerprint, Part};
 use crate::transfer::{Dump, RecordSink, RecordSource};
+pub(super) use archive::LAYOUT as VENDOR_LAYOUT;
 use client::Client;
-use names::TableName;
 use prepare::Options;
+use slice::Slice;
+
+/// How many rows of a large table are one part, where nothing is said.
+const RANGE_ROWS: u32 = 100_000;
 
 /// A RethinkDB cluster, as source or as target.
 pub(super) struct RethinkDb {
     client: Client,
     /// What is exported.
     choice: Vec<RethinkDbDatabase>,
+    /// How many rows of a large table are one part.
+    range_rows: u64,
     plan: ImportPlan,
     options: Options,
     hard: bool,
@@ -65,6 +73,7 @@ impl RethinkDb {
     pub(super) fn source(spec: &RethinkDbSource, access: &Access) -> Result<Self, EngineError> {
         Ok(Self {
             choice: spec.databases.clone(),
+            range_rows: u64::from(spec.range_rows.unwrap_or(RANGE_ROWS)),
             ..Self::new(&spec.url, access, ImportPlan::default())?
         })
     }
@@ -90,6 +99,7 @@ impl RethinkDb {
         Ok(Self {
             client: Client::new(url, access)?,
             choice: Vec::new(),
+            range_rows: u64::from(RANGE_ROWS),
             plan,
             options: Options::default(),
             hard: false,
@@ -97,8 +107,8 @@ impl RethinkDb {
         })
     }
 
-    /// Where the rows of a part go or are, and the primary key there.
-    fn place<'a>(&self, part: &'a Part) -> Result<(TableName, &'a str), EngineError> {
+    /// Where the rows of a part go or are.
+    fn slice(&self, part: &Part) -> Result<Slice, EngineError> {
         if part.kind != structure::KIND_ROWS {
             return Err(EngineError::BadBackup {
                 problem: format!(
@@ -107,8 +117,7 @@ impl RethinkDb {
                 ),
             });
         }
-        let name = names::target_table(&self.plan, &structure::table_name(part)?)?;
-        Ok((name, structure::primary_key(part)?))
+        Slice::of(&self.plan, &part.name, &part.attributes)
     }
 }
 
@@ -127,7 +136,7 @@ impl Engine for RethinkDb {
 
     async fn plan_export(&self, _: &ExportRequest) -> Result<ExportPlan, EngineError> {
         let server = self.probe().await?;
-        select::plan(&self.client, &self.choice, server).await
+        select::plan(&self.client, &self.choice, self.range_rows, server).await
     }
 
     async fn export_part(
@@ -135,14 +144,8 @@ impl Engine for RethinkDb {
         part: &PartPlan,
         sink: &mut dyn RecordSink,
     ) -> Result<PartSummary, EngineError> {
-        let part = Part {
-            kind: part.kind.clone(),
-            name: part.name.clone(),
-            attributes: part.attributes.clone(),
-            ..Part::default()
-        };
-        let (name, primary_key) = self.place(&part)?;
-        export::export(&self.client, &name, primary_key, sink)
+        let slice = Slice::of(&self.plan, &part.name, &part.attributes)?;
+        export::export(&self.client, &slice, sink)
             .await
             .map_err(|error| match error {
                 EngineError::NotFound { what, .. } => EngineError::SourceChanged {
@@ -173,7 +176,7 @@ impl Engine for RethinkDb {
         if part.kind != structure::KIND_ROWS {
             return Ok(TargetState::Empty);
         }
-        verify::state(&self.client, &self.place(part)?.0).await
+        verify::state(&self.client, &self.slice(part)?).await
     }
 
     async fn prepare_import(
@@ -192,7 +195,7 @@ impl Engine for RethinkDb {
         let target = import::Target {
             client: &self.client,
             permits: &self.permits,
-            table: &self.place(part)?.0,
+            slice: &self.slice(part)?,
             hard: self.hard,
         };
         import::import(target, records).await
@@ -205,7 +208,7 @@ impl Engine for RethinkDb {
     }
 
     async fn count_part(&self, part: &Part) -> Result<u64, EngineError> {
-        verify::count(&self.client, &self.place(part)?.0).await
+        verify::count(&self.client, &self.slice(part)?).await
     }
 
     async fn contains_part(
@@ -213,13 +216,11 @@ impl Engine for RethinkDb {
         part: &Part,
         records: &mut dyn RecordSource,
     ) -> Result<ContainsReport, EngineError> {
-        let (name, primary_key) = self.place(part)?;
-        verify::contains(&self.client, &name, primary_key, records).await
+        verify::contains(&self.client, &self.slice(part)?, records).await
     }
 
     async fn fingerprint_part(&self, part: &Part) -> Result<Fingerprint, EngineError> {
-        let (name, primary_key) = self.place(part)?;
-        verify::fingerprint(&self.client, &name, primary_key).await
+        verify::fingerprint(&self.client, &self.slice(part)?).await
     }
 
     async fn finish_import(

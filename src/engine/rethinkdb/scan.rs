@@ -1,23 +1,22 @@
-//! Reads all rows of a table in the order of their keys, also over connections that are lost.
+//! Reads the rows of a part in the order of their keys, also over connections that are lost.
 
 use std::time::Duration;
 
 use super::answer::{Shape, Values};
 use super::client::Client;
 use super::connection::Connection;
-use super::names::TableName;
-use super::{fault, json, term};
+use super::slice::Slice;
+use super::{fault, json};
 use crate::engine::EngineError;
 
 /// Attempts without a row between them.
 const ATTEMPTS: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
-/// A table to read.
+/// Rows to read.
 pub(super) struct Scan<'a> {
     client: &'a Client,
-    table: String,
-    primary_key: &'a str,
+    slice: &'a Slice,
     /// Where a partial answer waits for more.
     connection: Option<Connection>,
     /// The key of the last row, as a term.
@@ -28,11 +27,10 @@ pub(super) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     /// Begins to read.
-    pub(super) fn new(client: &'a Client, name: &TableName, primary_key: &'a str) -> Self {
+    pub(super) fn new(client: &'a Client, slice: &'a Slice) -> Self {
         Self {
             client,
-            table: term::table(&name.database, &name.table),
-            primary_key,
+            slice,
             connection: None,
             last: None,
             failures: 0,
@@ -56,7 +54,7 @@ impl<'a> Scan<'a> {
             let Some(row) = values.iter().next_back() else {
                 continue;
             };
-            let key = json::field(row, self.primary_key).ok_or_else(|| {
+            let key = json::field(row, &self.slice.primary_key).ok_or_else(|| {
                 fault::garbled(self.client.server(), "a row without its primary key")
             })?;
             self.last = Some(json::term(key));
@@ -72,7 +70,7 @@ impl<'a> Scan<'a> {
             (open, answer)
         } else {
             let mut open = self.client.connect().await?;
-            let rows = term::rows(&self.table, self.primary_key, self.last.as_deref());
+            let rows = self.slice.ordered(self.last.as_deref());
             let answer = open.start(&rows).await?;
             (open, answer)
         };

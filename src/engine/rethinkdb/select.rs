@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::catalog::{self, Config};
 use super::client::Client;
 use super::connection::Connection;
 use super::names::{self, TableName};
+use super::slice::{self, Range};
 use super::structure::{self, Found};
-use super::term;
+use super::{fault, json, term};
 use crate::api::engines::RethinkDbDatabase;
 use crate::engine::{ChainPlan, EngineError, ExportPlan, PartPlan, ServerInfo};
 use crate::manifest::Part;
 
 /// What the manifest calls this way to export.
 const METHOD: &str = "native";
+/// The most rows that the server walks through at once: it is silent meanwhile.
+const HOP: u64 = 1_000_000;
 /// The most characters of the choice that go into the manifest.
 const SCOPE_LIMIT: usize = 4096;
 
@@ -23,6 +27,7 @@ const SCOPE_LIMIT: usize = 4096;
 pub(super) async fn plan(
     client: &Client,
     choice: &[RethinkDbDatabase],
+    range_rows: u64,
     server: ServerInfo,
 ) -> Result<ExportPlan, EngineError> {
     let mut connection = client.connect().await?;
@@ -39,9 +44,9 @@ pub(super) async fn plan(
         if !names::chosen(choice, &name.database, Some(&name.table)) {
             continue;
         }
-        let (described, rows) = describe(client, &mut connection, name, config).await?;
+        let (described, rows) = describe(client, &mut connection, name, config, range_rows).await?;
         structure.extend(described);
-        parts.push(rows);
+        parts.extend(rows);
     }
     Ok(ExportPlan {
         server,
@@ -88,7 +93,8 @@ async fn describe(
     connection: &mut Connection,
     name: &TableName,
     config: &Config,
-) -> Result<(Vec<Part>, PartPlan), EngineError> {
+    range_rows: u64,
+) -> Result<(Vec<Part>, Vec<PartPlan>), EngineError> {
     let table = term::table(&name.database, &name.table);
     let gone = |error| match error {
         EngineError::NotFound { what, .. } => EngineError::SourceChanged {
@@ -101,8 +107,10 @@ async fn describe(
     let indexes = indexes.map_err(gone)?;
     let hook = connection.atom(&term::write_hook(&table)).await;
     let hook = hook.map_err(gone)?;
+    let ranges = cut(client, connection, name, config, &info, range_rows);
+    let ranges = ranges.await.map_err(gone)?;
     let indexes: Vec<&RawValue> = serde_json::from_str(&indexes)
-        .map_err(|_| super::fault::garbled(client.server(), "a list of indexes was due"))?;
+        .map_err(|_| fault::garbled(client.server(), "a list of indexes was due"))?;
     structure::table_parts(&Found {
         name,
         id: &config.id,
@@ -111,7 +119,52 @@ async fn describe(
         info: &info,
         hook: &hook,
         indexes: &indexes,
+        ranges: &ranges,
     })
+}
+
+/// Cuts a large table into ranges of about as many rows each. The server walks through the table once,
+/// which is little beside reading it, and says the key at each cut: so ranges are even whatever the
+/// keys are, and nothing has to be known of their order.
+async fn cut(
+    client: &Client,
+    connection: &mut Connection,
+    name: &TableName,
+    config: &Config,
+    info: &str,
+    range_rows: u64,
+) -> Result<Vec<Range>, EngineError> {
+    #[derive(Deserialize)]
+    struct Info {
+        #[serde(default)]
+        doc_count_estimates: Vec<f64>,
+    }
+    let info: Info = client.read(info)?;
+    let estimate = info.doc_count_estimates.iter().sum::<f64>();
+    // A float that is no count becomes the nearest that is one.
+    let Some((ranges, rows)) = slice::cuts(estimate as u64, range_rows) else {
+        return Ok(vec![Range::default()]);
+    };
+    let table = term::table(&name.database, &name.table);
+    let hops = rows.div_ceil(HOP);
+    let (mut keys, mut last): (Vec<String>, Option<String>) = (Vec::new(), None);
+    for hop in 1..ranges * hops {
+        let rest = term::between(&table, last.as_deref(), None, false);
+        let ordered = term::order_by(&rest, &config.primary_key);
+        let next = term::limit(&term::skip(&ordered, rows.div_ceil(hops)), 1);
+        let next = term::pluck(&next, &[&config.primary_key]);
+        let found: Vec<Box<RawValue>> = client.all(connection, &next).await?;
+        let Some(row) = found.first() else {
+            break;
+        };
+        let key = json::field(row.get(), &config.primary_key)
+            .ok_or_else(|| fault::garbled(client.server(), "a row without its primary key"))?;
+        last = Some(json::term(key));
+        if hop % hops == 0 {
+            keys.push(key.to_owned());
+        }
+    }
+    Ok(slice::ranges(keys))
 }
 
 fn scope(choice: &[RethinkDbDatabase]) -> BTreeMap<String, String> {
@@ -140,10 +193,7 @@ pub(super) async fn look_again(client: &Client, plan: &ExportPlan) -> Result<(),
     let mut connection = client.connect().await?;
     let tables = catalog::tables(client, &mut connection).await?;
     for part in &plan.parts {
-        let name = structure::table_name(&Part {
-            name: part.name.clone(),
-            ..Part::default()
-        })?;
+        let name = structure::table_name(&part.name)?;
         let id = structure::table_id(&part.attributes);
         let problem = match tables.get(&name) {
             Some(config) if config.id == id => continue,

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::fault;
 use super::names::TableName;
+use super::slice::{self, Range};
 use crate::engine::{EngineError, PartPlan};
 use crate::manifest::Part;
 
@@ -147,6 +148,8 @@ pub(super) struct Found<'a> {
     pub(super) hook: &'a str,
     /// `indexStatus`, as the server's text.
     pub(super) indexes: &'a [&'a RawValue],
+    /// What its rows are read in.
+    pub(super) ranges: &'a [Range],
 }
 
 /// A database as a part.
@@ -159,7 +162,7 @@ pub(super) fn database_part(name: &str) -> Part {
 }
 
 /// A table and its indexes as parts, and what is read of it.
-pub(super) fn table_parts(found: &Found<'_>) -> Result<(Vec<Part>, PartPlan), EngineError> {
+pub(super) fn table_parts(found: &Found<'_>) -> Result<(Vec<Part>, Vec<PartPlan>), EngineError> {
     let words = |words: &[(&str, &str)]| -> BTreeMap<String, String> {
         words
             .iter()
@@ -206,14 +209,18 @@ pub(super) fn table_parts(found: &Found<'_>) -> Result<(Vec<Part>, PartPlan), En
             ..Part::default()
         });
     }
-    let rows = PartPlan {
-        kind: KIND_ROWS.to_owned(),
-        name,
-        attributes: words(&[(TABLE_ID, found.id), (PRIMARY_KEY, found.primary_key)]),
-        extension: "json".to_owned(),
-        ..PartPlan::default()
-    };
-    Ok((parts, rows))
+    let rows = (1..).zip(found.ranges).map(|(number, range)| {
+        let mut part = PartPlan {
+            kind: KIND_ROWS.to_owned(),
+            name: name.clone(),
+            attributes: words(&[(TABLE_ID, found.id), (PRIMARY_KEY, found.primary_key)]),
+            extension: "json".to_owned(),
+            ..PartPlan::default()
+        };
+        slice::describe(range, number, &mut part.name, &mut part.attributes);
+        part
+    });
+    Ok((parts, rows.collect()))
 }
 
 /// Reads the parts of a backup, which are hostile until they were checked.
@@ -224,11 +231,11 @@ pub(super) fn read_all(parts: &[Part]) -> Result<Structure, EngineError> {
             KIND_DATABASE => {
                 structure
                     .databases
-                    .insert(named(part, DATABASE)?.to_owned());
+                    .insert(named(&part.name, DATABASE)?.to_owned());
             }
             KIND_TABLE => {
-                let table = structure.tables.entry(table_name(part)?).or_default();
-                primary_key(part)?.clone_into(&mut table.primary_key);
+                let table = structure.tables.entry(table_name(&part.name)?).or_default();
+                primary_key(&part.attributes)?.clone_into(&mut table.primary_key);
                 table.layout = layout(part)?;
                 table.hook = match part.attributes.get(WRITE_HOOK) {
                     Some(text) => read(text, "a write hook")?,
@@ -238,7 +245,7 @@ pub(super) fn read_all(parts: &[Part]) -> Result<Structure, EngineError> {
             KIND_INDEX => {
                 let status = part.attributes.get(STATUS).map_or("", String::as_str);
                 let index: Index = read(status, "an index")?;
-                let table = structure.tables.entry(table_name(part)?).or_default();
+                let table = structure.tables.entry(table_name(&part.name)?).or_default();
                 table.indexes.push(index);
             }
             // A table without rows has no files.
@@ -265,17 +272,17 @@ fn layout(part: &Part) -> Result<Option<(u32, u32)>, EngineError> {
     Ok(number(SHARDS)?.zip(number(REPLICAS)?))
 }
 
-/// The table that a part is of.
-pub(super) fn table_name(part: &Part) -> Result<TableName, EngineError> {
+/// The table that a part of this name is of.
+pub(super) fn table_name(name: &BTreeMap<String, String>) -> Result<TableName, EngineError> {
     Ok(TableName {
-        database: named(part, DATABASE)?.to_owned(),
-        table: named(part, TABLE)?.to_owned(),
+        database: named(name, DATABASE)?.to_owned(),
+        table: named(name, TABLE)?.to_owned(),
     })
 }
 
 /// The primary key of the table that a part is of.
-pub(super) fn primary_key(part: &Part) -> Result<&str, EngineError> {
-    part.attributes
+pub(super) fn primary_key(attributes: &BTreeMap<String, String>) -> Result<&str, EngineError> {
+    attributes
         .get(PRIMARY_KEY)
         .map(String::as_str)
         .filter(|key| !key.is_empty())
@@ -287,9 +294,8 @@ pub(super) fn table_id(attributes: &BTreeMap<String, String>) -> &str {
     attributes.get(TABLE_ID).map_or("", String::as_str)
 }
 
-fn named<'a>(part: &'a Part, key: &str) -> Result<&'a str, EngineError> {
-    part.name
-        .get(key)
+fn named<'a>(name: &'a BTreeMap<String, String>, key: &str) -> Result<&'a str, EngineError> {
+    name.get(key)
         .map(String::as_str)
         .ok_or_else(|| bad(&format!("a part without the name {key}")))
 }
@@ -298,7 +304,8 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, EngineEr
     serde_json::from_str(text).map_err(|_| bad(what))
 }
 
-fn bad(what: &str) -> EngineError {
+/// A part that no backup of this engine has.
+pub(super) fn bad(what: &str) -> EngineError {
     EngineError::BadBackup {
         problem: format!("its parts index holds what this engine does not write: {what}"),
     }
@@ -325,9 +332,10 @@ mod tests {
             info: "{}",
             hook: r#"{"function":{"$reql_type$":"BINARY","data":"AA=="},"query":"q"}"#,
             indexes: &[status],
+            ranges: &[Range::default()],
         })
         .unwrap();
-        assert_eq!(rows.kind, KIND_ROWS);
+        assert_eq!((rows.len(), rows[0].kind.as_str()), (1, KIND_ROWS));
         parts.insert(0, database_part("shop"));
         parts
     }
@@ -398,6 +406,7 @@ mod tests {
             info: "{}",
             hook: &"x".repeat(DEFINITION_LIMIT),
             indexes: &[],
+            ranges: &[],
         })
         .unwrap_err();
         assert!(error.to_string().contains("d.t"), "{error}");

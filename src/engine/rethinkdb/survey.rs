@@ -10,6 +10,7 @@ use super::dump::rows_file;
 use super::export::Hasher;
 use super::lines::Lines;
 use super::names::{self, TableName};
+use super::slice::Range;
 use super::{fault, structure};
 use crate::engine::EngineError;
 use crate::engine::tar::{Fault, Kind, Visit};
@@ -246,8 +247,10 @@ fn found(name: TableName, seen: Seen) -> Result<Found, String> {
         info: &info,
         hook,
         indexes: &indexes,
+        ranges: &[Range::default()],
     });
-    let (structure, plan) = parts.map_err(|error| error.to_string())?;
+    let (structure, plans) = parts.map_err(|error| error.to_string())?;
+    let plan = plans.into_iter().next().unwrap_or_default();
     // What the import would find only once tables are made.
     structure::read_all(&structure).map_err(|_| bad("holds an index or a write hook of no form that is known; releases before 2.0 wrote such"))?;
     let records = rows.fingerprint.records();

@@ -17,6 +17,7 @@ const DB_CREATE: u32 = 57;
 const DB_DROP: u32 = 58;
 const TABLE_CREATE: u32 = 60;
 const TABLE_DROP: u32 = 61;
+const SKIP: u32 = 70;
 const LIMIT: u32 = 71;
 const INDEX_CREATE: u32 = 75;
 const INDEX_DROP: u32 = 76;
@@ -26,6 +27,7 @@ const SYNC: u32 = 138;
 const INDEX_STATUS: u32 = 139;
 const INDEX_RENAME: u32 = 156;
 const WAIT: u32 = 177;
+const MINVAL: u32 = 180;
 const MAXVAL: u32 = 181;
 const BETWEEN: u32 = 182;
 const SET_WRITE_HOOK: u32 = 189;
@@ -68,23 +70,31 @@ pub(super) fn limit(rows: &str, most: u32) -> Term {
     call(LIMIT, &[rows, &most.to_string()])
 }
 
+/// The rows behind the first.
+pub(super) fn skip(rows: &str, number: u64) -> Term {
+    call(SKIP, &[rows, &number.to_string()])
+}
+
 /// How many rows there are.
 pub(super) fn count(rows: &str) -> Term {
     call(COUNT, &[rows])
 }
 
-/// All rows of a table in the order of their primary keys, or those after a key.
-pub(super) fn rows(table: &str, primary_key: &str, after: Option<&str>) -> Term {
+/// The rows of a table from one primary key to before another, which are terms; none: no bound there.
+/// Where it is `open`, the row of the first key is left out.
+pub(super) fn between(table: &str, from: Option<&str>, to: Option<&str>, open: bool) -> Term {
+    let (least, most) = (call(MINVAL, &[]), call(MAXVAL, &[]));
+    let arguments = [table, from.unwrap_or(&least), to.unwrap_or(&most)];
+    if open {
+        return call_with(BETWEEN, &arguments, "{\"left_bound\":\"open\"}");
+    }
+    call(BETWEEN, &arguments)
+}
+
+/// Rows of a table in the order of their primary keys.
+pub(super) fn order_by(rows: &str, primary_key: &str) -> Term {
     let index = format!("{{\"index\":{}}}", text(primary_key));
-    let rows = match after {
-        None => table.to_owned(),
-        Some(key) => call_with(
-            BETWEEN,
-            &[table, key, &call(MAXVAL, &[])],
-            "{\"left_bound\":\"open\"}",
-        ),
-    };
-    call_with(ORDER_BY, &[&rows], &index)
+    call_with(ORDER_BY, &[rows], &index)
 }
 
 /// The rows of some primary keys.
@@ -94,12 +104,20 @@ pub(super) fn get_all(table: &str, keys: &[String]) -> Term {
     call(GET_ALL, &arguments)
 }
 
-/// Writes rows, over those of the same key. `rows` are terms with commas between.
-pub(super) fn insert(table: &str, rows: &str, hard: bool) -> Term {
-    let durability = if hard { "hard" } else { "soft" };
-    format!(
-        "[{INSERT},[{table},[{MAKE_ARRAY},[{rows}]]],{{\"conflict\":\"replace\",\"durability\":\"{durability}\",\"ignore_write_hook\":true}}]"
+/// What stands before and behind rows, which are terms with commas between, so that they are written
+/// over those of the same key.
+pub(super) fn insert(table: &str, hard: bool) -> (Term, Term) {
+    (
+        format!("[{INSERT},[{table},[{MAKE_ARRAY},["),
+        format!(
+            "]]],{{\"conflict\":\"replace\",\"durability\":\"{}\",\"ignore_write_hook\":true}}]",
+            durability(hard)
+        ),
     )
+}
+
+fn durability(hard: bool) -> &'static str {
+    if hard { "hard" } else { "soft" }
 }
 
 /// Brings what a table holds to disk.
@@ -178,7 +196,7 @@ mod tests {
         let orders = table("shop", "orders");
         for (term, want) in [
             (
-                rows(&orders, "id", None),
+                order_by(&orders, "id"),
                 r#"[41,[[15,[[14,["shop"]],"orders"]]],{"index":"id"}]"#,
             ),
             (
@@ -199,7 +217,10 @@ mod tests {
     fn names_are_escaped() {
         assert_eq!(table("a\"]", "b\\\n"), r#"[15,[[14,["a\"]"]],"b\\\n"]]"#);
         assert_eq!(
-            rows(&table("d", "t"), "id", Some("[2,[1,2]]")),
+            order_by(
+                &between(&table("d", "t"), Some("[2,[1,2]]"), None, true),
+                "id"
+            ),
             r#"[41,[[182,[[15,[[14,["d"]],"t"]],[2,[1,2]],[181,[]]],{"left_bound":"open"}]],{"index":"id"}]"#
         );
     }

@@ -10,8 +10,8 @@ use super::connection::Connection;
 use super::export::{Hasher, unreadable};
 use super::json::{self, NoRow};
 use super::lines::Lines;
-use super::names::TableName;
 use super::scan::Scan;
+use super::slice::Slice;
 use super::{fault, term};
 use crate::engine::{ContainsReport, EngineError, TargetState};
 use crate::manifest::Fingerprint;
@@ -24,19 +24,18 @@ const BYTES: usize = 256 * 1024;
 /// Rows that are named where they are missing or different.
 const EXAMPLES: usize = 5;
 
-/// Whether a table holds a row.
-pub(super) async fn state(client: &Client, name: &TableName) -> Result<TargetState, EngineError> {
-    let rows = term::limit(&term::table(&name.database, &name.table), 1);
+/// Whether there is a row.
+pub(super) async fn state(client: &Client, slice: &Slice) -> Result<TargetState, EngineError> {
+    let rows = term::limit(&slice.rows(), 1);
     Ok(match number(client, &term::count(&rows)).await? {
         0 => TargetState::Empty,
-        _ => TargetState::Holds(format!("rows in {name}")),
+        _ => TargetState::Holds(format!("rows in {}", slice.name)),
     })
 }
 
-/// How many rows a table has.
-pub(super) async fn count(client: &Client, name: &TableName) -> Result<u64, EngineError> {
-    let table = term::table(&name.database, &name.table);
-    number(client, &term::count(&table)).await
+/// How many rows there are.
+pub(super) async fn count(client: &Client, slice: &Slice) -> Result<u64, EngineError> {
+    number(client, &term::count(&slice.rows())).await
 }
 
 /// A number; 0 where the table is not there.
@@ -48,21 +47,20 @@ async fn number(client: &Client, term: &str) -> Result<u64, EngineError> {
     }
 }
 
-/// Fingerprint of all that a table holds.
+/// Fingerprint of all rows that are there.
 pub(super) async fn fingerprint(
     client: &Client,
-    name: &TableName,
-    primary_key: &str,
+    slice: &Slice,
 ) -> Result<Fingerprint, EngineError> {
     let mut hasher = Hasher::default();
-    let mut scan = Scan::new(client, name, primary_key);
+    let mut scan = Scan::new(client, slice);
     loop {
         match scan.next().await {
             Ok(Some(values)) => {
                 for row in values.iter() {
                     hasher
                         .add(row)
-                        .map_err(|problem| unreadable(client, name, problem))?;
+                        .map_err(|problem| unreadable(client, &slice.name, problem))?;
                 }
             }
             Ok(None) | Err(EngineError::NotFound { .. }) => return Ok(hasher.fingerprint()),
@@ -85,20 +83,18 @@ struct Wanted {
 /// Looks each row up by its primary key. Further rows may be there.
 pub(super) async fn contains(
     client: &Client,
-    name: &TableName,
-    primary_key: &str,
+    slice: &Slice,
     records: &mut dyn RecordSource,
 ) -> Result<ContainsReport, EngineError> {
     let lookup = Lookup {
         client,
-        name,
-        table: term::table(&name.database, &name.table),
-        primary_key,
+        slice,
+        table: slice.table(),
     };
     let mut connection = client.connect().await?;
     let mut report = ContainsReport::default();
     let mut lines = Lines::default();
-    let mut wanted = Wanted::default();
+    let (mut wanted, mut pass) = (Wanted::default(), None);
     while let Some(piece) = records.next().await? {
         let mut full = Vec::new();
         let mut bad = None;
@@ -119,10 +115,18 @@ pub(super) async fn contains(
         if let Some(problem) = bad {
             return Err(lines.no_row(problem));
         }
+        if !full.is_empty() {
+            // Of a large row that ended nothing is held but its digest, and answers need the pass.
+            pass = None;
+        }
         for wanted in full {
             lookup.batch(&mut connection, wanted, &mut report).await?;
         }
+        if pass.is_none() {
+            pass = client.gate().enter(lines.held()).await;
+        }
     }
+    drop(pass);
     lines.finish()?;
     lookup.batch(&mut connection, wanted, &mut report).await?;
     Ok(report)
@@ -130,15 +134,14 @@ pub(super) async fn contains(
 
 struct Lookup<'a> {
     client: &'a Client,
-    name: &'a TableName,
+    slice: &'a Slice,
     table: String,
-    primary_key: &'a str,
 }
 
 impl Lookup<'_> {
     /// The key of a row as a term, and its entry.
     fn entry(&self, row: &str) -> Result<(String, Entry), NoRow> {
-        let key = json::field(row, self.primary_key).ok_or(NoRow::NoObject)?;
+        let key = json::field(row, &self.slice.primary_key).ok_or(NoRow::NoObject)?;
         let mut form = Vec::new();
         json::canonical(key, &mut form)?;
         let name = std::mem::take(&mut form);
@@ -194,7 +197,7 @@ impl Lookup<'_> {
             for row in values.iter() {
                 let (_, (key, digest)) = self
                     .entry(row)
-                    .map_err(|problem| unreadable(self.client, self.name, problem))?;
+                    .map_err(|problem| unreadable(self.client, &self.slice.name, problem))?;
                 there.insert(key, digest);
             }
             match shape {
