@@ -22,6 +22,8 @@ func init() {
 			return e.table(databaseName(a[0]), text(a[1]))
 		}},
 		16: {2, get},
+		19: {2, ordered(func(order int) bool { return order < 0 })},
+		20: {2, ordered(func(order int) bool { return order <= 0 })},
 		31: {2, field},
 		33: {1, pluck},
 		41: {1, orderBy},
@@ -129,6 +131,18 @@ func sortedTables(db *database) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// ordered says whether each value stands to the next as it should.
+func ordered(good func(order int) bool) func(*evaluation, []any, map[string]any) (any, error) {
+	return func(_ *evaluation, arguments []any, _ map[string]any) (any, error) {
+		for i, next := range arguments[1:] {
+			if !good(compare(arguments[i], next)) {
+				return false, nil
+			}
+		}
+		return true, nil
+	}
 }
 
 func get(_ *evaluation, arguments []any, _ map[string]any) (any, error) {

@@ -61,9 +61,10 @@ impl Lines {
 
     /// What the text ends with, and the number of its records.
     pub(super) fn finish(self) -> (&'static [u8], u64) {
-        let end = match self.begun {
-            true => self.around.end,
-            false => self.around.none,
+        let end = if self.begun {
+            self.around.end
+        } else {
+            self.around.none
         };
         (end.as_bytes(), self.records)
     }
