@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -46,6 +47,8 @@ stringData: {username: %s, password: %s}
 	}))
 	p.awaitReplays(3)
 
+	p.emqxLive(source, target)
+
 	// Nobody leaves archives behind: each is there only while it is moved.
 	for _, server := range []*emqx.Server{source, target} {
 		p.must(kit.Await(p.ctx, "a moment without archives", time.Minute, func() (bool, string, error) {
@@ -56,6 +59,34 @@ stringData: {username: %s, password: %s}
 		t.Fatalf("the bucket has %d archives under their own names", len(archives))
 	}
 	p.emqxDrillIsRefused(e)
+}
+
+// emqxLive writes users while exports and replays run, and checks that those that were there before the
+// time that the standby claims are in it.
+func (p *place) emqxLive(source, target *emqx.Server) {
+	p.Helper()
+	var account kit.Account
+	writing, stop := context.WithCancel(p.ctx)
+	defer stop()
+	go kit.Follow(writing, 0, 50*time.Millisecond, 1, func(first, next int) error {
+		source.AddUser(fmt.Sprint("live-", first))
+		account.Acked(first, next)
+		return nil
+	})
+	checked := 0
+	p.must(kit.Await(p.ctx, "200 users that were written while exports ran", 3*time.Minute, func() (bool, string, error) {
+		standby, err := p.Standby.Get(p.ctx, p.standbyNamespace, "restoreschedule", "standby")
+		if err != nil {
+			return false, "", err
+		}
+		must := account.AckedBefore(standby.Time("status", "lastConsistencyTime"))
+		for ; checked < must; checked++ {
+			if !target.HasUser(fmt.Sprint("live-", checked)) {
+				p.Fatalf("user %d of %d that were there before is not in the standby", checked, must)
+			}
+		}
+		return must >= 200, fmt.Sprint(must), nil
+	}))
 }
 
 // emqx starts a stand-in that pods reach.

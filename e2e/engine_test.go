@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"time"
@@ -19,6 +20,8 @@ type engine struct {
 	secrets string
 	// verify is the strictest check that the engine can do on a running standby, and on a drill.
 	verify, drillVerify string
+	// deletions of the standing replay; empty: what is there stays.
+	deletions string
 }
 
 // listen takes a port of this machine that pods reach, for a stand-in, until the test ends.
@@ -66,7 +69,8 @@ spec:
       conflictPolicy: Overwrite
       confirm: %[3]q
       verify: %[4]s
-`, p.standbyNamespace, e.target, e.targetURL, e.verify, p.namespace)))
+      deletions: %[6]s
+`, p.standbyNamespace, e.target, e.targetURL, e.verify, p.namespace, cmp.Or(e.deletions, "Keep"))))
 }
 
 // awaitReplays waits until the standby has replayed so many backups in all.

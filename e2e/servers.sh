@@ -108,18 +108,24 @@ servers_cnosdb() {
   LIFEBOAT_TEST_CNOSDB_A=http://$a LIFEBOAT_TEST_CNOSDB_B=http://$address rust_tests cnosdb
 }
 
-servers_rethinkdb() {
-  local tools=$root/target/tools/rethinkdb a b
+# The vendor's client tools, and where they are.
+rethinkdb_tools() {
+  local tools=$root/target/tools/rethinkdb
   if [ ! -x "$tools/bin/rethinkdb-restore" ]; then
     python3 -m venv "$tools"
     "$tools/bin/pip" install --quiet rethinkdb==2.4.10.post1
   fi
+  export LIFEBOAT_TEST_RETHINKDB_TOOLS=$tools/bin
+}
+
+servers_rethinkdb() {
+  local a b
+  rethinkdb_tools
   standin rethinkdb
   a=$address
   standin rethinkdb
   b=$address
-  LIFEBOAT_TEST_RETHINKDB_A=$a LIFEBOAT_TEST_RETHINKDB_B=$b \
-    LIFEBOAT_TEST_RETHINKDB_TOOLS=$tools/bin rust_tests rethinkdb
+  LIFEBOAT_TEST_RETHINKDB_A=$a LIFEBOAT_TEST_RETHINKDB_B=$b rust_tests rethinkdb
 }
 
 servers_emqx() {

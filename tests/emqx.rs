@@ -9,6 +9,8 @@
     unreachable_pub
 )]
 
+#[path = "job_support/pod.rs"]
+mod job;
 #[path = "emqx_support/lab.rs"]
 mod lab;
 
@@ -57,6 +59,23 @@ async fn a_backup_comes_to_an_empty_cluster_without_its_keys() {
     // Twice changes nothing.
     lab.import(&manifest, Lab::overwrite).await.unwrap();
     assert_eq!(lab.b.rows().await, rows);
+}
+
+#[tokio::test]
+async fn an_archive_is_streamed_both_ways() {
+    let Some(lab) = Lab::take().await else { return };
+    lab.a.post("users", "150000").await;
+    let pod = job::Pod::new();
+    lab.give_login(&pod);
+    let place =
+        |url: &str| json!({"emqx": {"url": url, "credentials": {"secretRef": {"name": "emqx"}}}});
+    let exported = pod.export(&place(&lab.a.url));
+    let imported = pod.import(&place(&lab.b.url), "Counts");
+    eprintln!("80 MB of users: the export's peak was {exported} KiB, the import's {imported}");
+    assert!(exported.max(imported) < 64 << 10, "{exported} {imported}");
+    assert_eq!(lab.b.rows().await["emqx_authn_mnesia"], 150_000);
+    assert_eq!(lab.a.files().await, Vec::<String>::new());
+    assert_eq!(lab.b.files().await, Vec::<String>::new());
 }
 
 #[tokio::test]

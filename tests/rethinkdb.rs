@@ -15,7 +15,7 @@
 mod corpus;
 #[path = "rethinkdb_support/driver.rs"]
 mod driver;
-#[path = "rethinkdb_support/job.rs"]
+#[path = "job_support/pod.rs"]
 mod job;
 #[path = "rethinkdb_support/lab.rs"]
 mod lab;
@@ -30,7 +30,7 @@ use driver::table;
 use lab::{Lab, export, fill, picture, plan, put, source};
 use lifeboat::api::conditions::Reason;
 use lifeboat::api::engines::{RethinkDbDatabase, RethinkDbDurability, RethinkDbTarget};
-use lifeboat::api::restore::{ConflictPolicy, Remap};
+use lifeboat::api::restore::{ConflictPolicy, Deletions, Remap};
 use lifeboat::engine::{ImportPlan, TargetState};
 use serde_json::json;
 
@@ -266,6 +266,100 @@ async fn a_source_that_changes_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_goes_while_it_is_read_is_no_backup() {
+    let Some(lab) = Lab::take().await else {
+        return;
+    };
+    let drop = r#"[61,[[14,["shop"]],"orders"]]"#;
+    let again = r#"[60,[[14,["shop"]],"orders"]]"#;
+    for (terms, word) in [
+        (vec![drop], "dropped or renamed"),
+        (vec![drop, again], "made anew"),
+    ] {
+        let mut a = lab.driver_a().await;
+        let _ = a.ask(r#"[58,["shop"]]"#).await;
+        fill(&mut a, "shop", "orders", "id", &corpus::orders(3000)).await;
+        let engine = lab.source(&[shop(&["orders"])]);
+        let planned = plan(engine.as_ref()).await;
+        let mut sink = lab::Meddling::new(lab::Memory::default(), a, &terms);
+        // What it says of the rows may be either: nothing is committed before the last look.
+        if let Err(error) = engine.export_part(&planned.parts[0], &mut sink).await {
+            assert_eq!(error.reason(), Reason::SourceChanged, "{error}");
+        }
+        let error = engine.finish_export(&planned).await.unwrap_err();
+        assert_eq!(error.reason(), Reason::SourceChanged);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_fails_half_way_is_named_and_tried_anew() {
+    let Some(lab) = Lab::take().await else {
+        return;
+    };
+    let (mut a, mut b) = (lab.driver_a().await, lab.driver_b().await);
+    fill(&mut a, "shop", "orders", "id", &corpus::orders(5000)).await;
+    let exported = lab.export().await;
+    let part = exported.part("orders");
+    let target = lab.target(RethinkDbTarget::default(), &overwrite());
+    let structure = &exported.plan.structure;
+    target
+        .prepare_import(&overwrite(), structure)
+        .await
+        .unwrap();
+    let drop = [r#"[61,[[14,["shop"]],"orders"]]"#];
+    let mut rows = lab::Meddling::new(part.reader(), lab.driver_b().await, &drop);
+    let error = target.import_part(&part.part, &mut rows).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::DatabaseNotFound, "{error}");
+    assert!(error.to_string().contains("shop.orders"), "{error}");
+    // Again, by a wire that breaks every few answers, over what is half there.
+    let proxy = wire::Breaking::start(&lab.b, 1500).await;
+    target
+        .prepare_import(&overwrite(), structure)
+        .await
+        .unwrap();
+    let by_wire = lab::target(&proxy.url, RethinkDbTarget::default(), &overwrite());
+    let report = by_wire.import_part(&part.part, &mut part.reader()).await;
+    let report = report.unwrap();
+    assert_eq!((report.written, report.refused), (5000, 0));
+    assert!(proxy.broke() > 2, "it broke {} times", proxy.broke());
+    target.finish_import(&overwrite(), structure).await.unwrap();
+    assert_eq!(picture(&mut b).await, picture(&mut a).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_indexes_that_differ_are_built() {
+    let Some(lab) = Lab::take().await else {
+        return;
+    };
+    let (mut a, mut b) = (lab.driver_a().await, lab.driver_b().await);
+    corpus::make(&mut a).await;
+    a.must(r#"[58,["big"]]"#).await;
+    let exported = lab.export().await;
+    lab.import(&exported, RethinkDbTarget::default(), &overwrite())
+        .await;
+    let orders = table("shop", "orders");
+    b.must(&format!(r#"[76,[{orders},"tags"]]"#)).await;
+    let other = corpus::binary(corpus::BY_NAME);
+    b.must(&format!(r#"[75,[{orders},"tags",{other}]]"#)).await;
+    let proxy = wire::Breaking::start(&lab.b, usize::MAX).await;
+    let target = lab::target(&proxy.url, RethinkDbTarget::default(), &overwrite());
+    let structure = &exported.plan.structure;
+    target
+        .prepare_import(&overwrite(), structure)
+        .await
+        .unwrap();
+    target.finish_import(&overwrite(), structure).await.unwrap();
+    let heard = proxy.heard();
+    let of = |code: &str| heard.matches(code).count();
+    // One is made and put in the place of the other; no hook is set, nothing is dropped.
+    assert_eq!((of("[1,[75,["), of("[1,[156,[")), (1, 1), "{heard}");
+    assert_eq!((of("[1,[76,["), of("[1,[189,[")), (0, 0), "{heard}");
+    assert!(heard.contains("lifeboat_new_tags"), "{heard}");
+    assert_eq!(picture(&mut b).await, picture(&mut a).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_goes_on_where_its_connection_broke() {
     let Some(lab) = Lab::take().await else {
         return;
@@ -328,6 +422,90 @@ async fn a_large_table_is_read_and_written_in_ranges() {
     assert!(broken.rows("types") == whole.rows("types"));
 }
 
+fn mirror() -> ImportPlan {
+    ImportPlan {
+        deletions: Deletions::Mirror,
+        ..overwrite()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mirror_deletes_what_the_source_deleted() {
+    let Some(lab) = Lab::take().await else {
+        return;
+    };
+    let (mut a, mut b) = (lab.driver_a().await, lab.driver_b().await);
+    corpus::make(&mut a).await;
+    a.must(r#"[58,["big"]]"#).await;
+    let exported = lab.export().await;
+    let spec = RethinkDbTarget::default;
+    lab.import(&exported, spec(), &overwrite()).await;
+    // A table and a database that the backup does not have are left alone.
+    fill(&mut b, "shop", "own", "id", &[json!({"id": 1})]).await;
+    fill(&mut b, "own", "own", "id", &[json!({"id": 1})]).await;
+    let own = |picture: &std::collections::BTreeMap<String, Vec<serde_json::Value>>| {
+        let mut picture = picture.clone();
+        picture.retain(|name, _| !name.ends_with("own"));
+        picture
+    };
+    // Nothing to delete.
+    let moved = lab.import(&exported, spec(), &mirror()).await;
+    assert_eq!(moved.deleted, 0);
+    // Rows go at the source: the first, the last, some between, all of a table; and at the standby
+    // there are rows of its own, before, between and behind the others, more than a page of them.
+    let orders = table("shop", "orders");
+    a.must(&format!("[54,[[182,[{orders},[180,[]],100]]]]"))
+        .await;
+    a.must(&format!("[54,[[182,[{orders},700,1400]]]]")).await;
+    a.must(&format!("[54,[[182,[{orders},2450,[181,[]]]]]]"))
+        .await;
+    a.must(&format!("[54,[{}]]", table("Types_2", "types")))
+        .await;
+    let more: Vec<_> = (0..2500)
+        .map(|n| json!({"id": f64::from(n) + 0.5}))
+        .collect();
+    for rows in more.chunks(500) {
+        put(&mut b, "shop", "orders", rows).await;
+    }
+    put(
+        &mut b,
+        "shop",
+        "orders",
+        &[json!({"id": "z"}), json!({"id": [1]})],
+    )
+    .await;
+    for exported in [lab.export().await, lab.export_in_ranges(300).await] {
+        let moved = lab.import(&exported, spec(), &mirror()).await;
+        moved.verify_all(&exported).await;
+        let there = picture(&mut b).await;
+        assert_eq!(own(&there), picture(&mut a).await);
+        assert_eq!(there["shop.own"].len(), 3);
+        assert!(there.contains_key("own.own"));
+        // Rows of the standby's own, for the next round.
+        put(
+            &mut b,
+            "shop",
+            "orders",
+            &[json!({"id": 7.5}), json!({"id": ["z"]})],
+        )
+        .await;
+    }
+    // Rows that are in another order than the server's are never taken for what is not there.
+    let mut exported = lab.export().await;
+    for stored in &mut exported.parts {
+        let mut lines: Vec<&[u8]> = stored.file.split_inclusive(|b| *b == b'\n').collect();
+        lines.reverse();
+        stored.file = lines.concat();
+    }
+    let part = exported.part("orders");
+    let engine = lab.target(spec(), &mirror());
+    let before = engine.count_part(&part.part).await.unwrap();
+    let error = engine.import_part(&part.part, &mut part.reader()).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("order of their primary keys"), "{error}");
+    assert_eq!(engine.count_part(&part.part).await.unwrap(), before);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_is_bounded_by_one_large_row() {
     let Some(lab) = Lab::take().await else {
@@ -342,8 +520,9 @@ async fn memory_is_bounded_by_one_large_row() {
         }
     }
     let pod = job::Pod::new();
-    let exported = pod.export(&format!("rethinkdb://{}", lab.a));
-    let imported = pod.import(&format!("rethinkdb://{}", lab.b), "Contains");
+    let place = |server: &str| json!({"rethinkdb": {"url": format!("rethinkdb://{server}")}});
+    let exported = pod.export(&place(&lab.a));
+    let imported = pod.import(&place(&lab.b), "Contains");
     eprintln!("12 rows of 10 MB: the export's peak was {exported} KiB, the import's {imported}");
     assert!(exported.max(imported) < 64 << 10, "{exported} {imported}");
     assert!(picture(&mut b).await == picture(&mut a).await);

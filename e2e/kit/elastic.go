@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -62,8 +61,7 @@ type Collection struct {
 	Elastic Elastic
 	Index   string
 
-	mutex sync.Mutex
-	acks  []Ack
+	Account
 }
 
 // source is document n, byte by byte: what a careless copy changes is in it.
@@ -91,39 +89,13 @@ func (c *Collection) Write(ctx context.Context, first, next int) error {
 	if answer.Errors {
 		return fmt.Errorf("documents %d to %d were refused", first, next)
 	}
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	c.acks = append(c.acks, Ack{first, next, time.Now()})
+	c.Acked(first, next)
 	return nil
 }
 
 // Follow writes a batch each interval until the context ends.
 func (c *Collection) Follow(ctx context.Context, first int, interval time.Duration, batch int) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if c.Write(ctx, first, first+batch) == nil {
-				first += batch
-			}
-		}
-	}
-}
-
-// AckedBefore is the number of documents that were acknowledged before a time.
-func (c *Collection) AckedBefore(at time.Time) int {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	count := 0
-	for _, ack := range c.acks {
-		if ack.At.Before(at) && ack.Next > count {
-			count = ack.Next
-		}
-	}
-	return count
+	Follow(ctx, first, interval, batch, func(first, next int) error { return c.Write(ctx, first, next) })
 }
 
 // Compare reads all documents of the index from another server and compares each with what was

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -18,14 +17,7 @@ type Ledger struct {
 	Start time.Time
 	Step  time.Duration
 
-	mutex sync.Mutex
-	acks  []Ack
-}
-
-// Ack is a run of rows that the server acknowledged in one answer.
-type Ack struct {
-	First, Next int
-	At          time.Time
+	Account
 }
 
 const ledgerSeries = 50
@@ -56,18 +48,7 @@ func (l *Ledger) Load(ctx context.Context, count int, progress func(done int)) e
 // Follow writes rows from `first` on at their own times, a batch each interval, until the context
 // ends or the server is gone; only acknowledged rows count.
 func (l *Ledger) Follow(ctx context.Context, first int, interval time.Duration, batch int) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if l.write(ctx, first, first+batch) == nil {
-				first += batch
-			}
-		}
-	}
+	Follow(ctx, first, interval, batch, func(first, next int) error { return l.write(ctx, first, next) })
 }
 
 func (l *Ledger) write(ctx context.Context, first, next int) error {
@@ -78,24 +59,8 @@ func (l *Ledger) write(ctx context.Context, first, next int) error {
 	if err := l.Influx.Write(ctx, l.Database, lines.String()); err != nil {
 		return err
 	}
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	l.acks = append(l.acks, Ack{first, next, time.Now()})
+	l.Acked(first, next)
 	return nil
-}
-
-// AckedBefore is the number of rows that were acknowledged before a time; rows count from 0
-// without a gap.
-func (l *Ledger) AckedBefore(at time.Time) int {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	count := 0
-	for _, ack := range l.acks {
-		if ack.At.Before(at) && ack.Next > count {
-			count = ack.Next
-		}
-	}
-	return count
 }
 
 // Compare reads all rows from another server and compares each with what was written. Rows

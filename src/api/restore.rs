@@ -164,7 +164,7 @@ pub enum Verify {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.conflictPolicy != 'Replace' || has(self.confirm)").message("conflictPolicy Replace drops what is there: set confirm to the target's url"))]
-#[x_kube(validation = Rule::new("self.deletions != 'Mirror' || has(self.target.kuzzle)").message("deletions Mirror is there for kuzzle only: remove it, or use conflictPolicy Replace"))]
+#[x_kube(validation = Rule::new("self.deletions != 'Mirror' || has(self.target.kuzzle) || has(self.target.rethinkdb)").message("deletions Mirror is there for kuzzle and rethinkdb only: remove it, or use conflictPolicy Replace"))]
 #[x_kube(validation = Rule::new("self.deletions != 'Mirror' || (self.conflictPolicy == 'Overwrite' && has(self.confirm))").message("deletions Mirror deletes what the backup does not hold: set conflictPolicy to Overwrite and confirm to the target's url"))]
 #[x_kube(validation = Rule::new("!has(self.target.emqx) || (self.verify != 'Contains' && self.verify != 'Equal')").message("EMQX's REST API shows no records of an archive: set verify to Counts or None"))]
 #[x_kube(validation = Rule::new("!has(self.target.emqx) || !has(self.remap)").message("EMQX has no databases or other names that could get a new name: remove remap"))]

@@ -111,6 +111,8 @@ pub struct ImportReport {
     pub refused: u64,
     /// Records past the target's retention.
     pub expired: u64,
+    /// Records that the backup does not hold, and that were deleted for it.
+    pub deleted: u64,
     /// The first few refusals, in the server's words.
     pub examples: Vec<String>,
 }

@@ -167,6 +167,10 @@ impl Lab {
         self.set(|settings| settings.login = login);
     }
 
+    pub fn give_login(&self, pod: &super::job::Pod) {
+        pod.login(KEY, SECRET);
+    }
+
     pub fn keep_remote(&self) {
         self.set(|settings| settings.keep_remote = true);
     }

@@ -67,15 +67,7 @@ impl Lab {
     }
 
     pub fn target(&self, spec: RethinkDbTarget, plan: &ImportPlan) -> Box<dyn Engine> {
-        let rethinkdb = Some(RethinkDbTarget {
-            url: format!("rethinkdb://{}", self.b),
-            ..spec
-        });
-        let spec = TargetSpec {
-            rethinkdb,
-            ..TargetSpec::default()
-        };
-        connect_target(&spec, &Access::default(), plan).unwrap()
+        target(&format!("rethinkdb://{}", self.b), spec, plan)
     }
 
     /// Exports all of A.
@@ -95,13 +87,15 @@ impl Lab {
         engine.probe().await.unwrap();
         let mut moved = Moved {
             written: 0,
+            deleted: 0,
             refused: Vec::new(),
             engine,
         };
         let structure = export.structure(moved.engine.as_ref());
         moved.engine.prepare_import(plan, &structure).await.unwrap();
         for stored in &export.parts {
-            if !moved.engine.wants(&stored.part) {
+            // As a job does: what has no rows has no files.
+            if !moved.engine.wants(&stored.part) || stored.file.is_empty() {
                 continue;
             }
             let report = moved
@@ -111,11 +105,24 @@ impl Lab {
                 .unwrap();
             assert_eq!(report.written + report.refused, stored.part.records);
             moved.written += report.written;
+            moved.deleted += report.deleted;
             moved.refused.extend(report.examples);
         }
         moved.engine.finish_import(plan, &structure).await.unwrap();
         moved
     }
+}
+
+pub fn target(url: &str, spec: RethinkDbTarget, plan: &ImportPlan) -> Box<dyn Engine> {
+    let rethinkdb = Some(RethinkDbTarget {
+        url: url.to_owned(),
+        ..spec
+    });
+    let spec = TargetSpec {
+        rethinkdb,
+        ..TargetSpec::default()
+    };
+    connect_target(&spec, &Access::default(), plan).unwrap()
 }
 
 pub fn source(url: &str, databases: &[RethinkDbDatabase], access: &Access) -> Box<dyn Engine> {
@@ -248,7 +255,9 @@ impl Export {
 
     /// The parts without files that an engine wants.
     fn structure(&self, engine: &dyn Engine) -> Vec<Part> {
+        let empty = self.parts.iter().filter(|stored| stored.file.is_empty());
         let parts = self.plan.structure.iter();
+        let parts = parts.chain(empty.map(|stored| &stored.part));
         parts.filter(|part| engine.wants(part)).cloned().collect()
     }
 
@@ -286,6 +295,7 @@ impl Stored {
 pub struct Moved {
     pub engine: Box<dyn Engine>,
     pub written: u64,
+    pub deleted: u64,
     pub refused: Vec<String>,
 }
 
@@ -325,6 +335,50 @@ impl RecordSink for Memory {
         assert_eq!(records.last(), Some(&b'\n'), "whole records");
         self.bytes.extend_from_slice(&records);
         Ok(())
+    }
+}
+
+/// Runs terms on a server once some bytes went through.
+pub struct Meddling<T> {
+    inner: T,
+    driver: Driver,
+    terms: Vec<String>,
+    pieces: usize,
+}
+
+impl<T> Meddling<T> {
+    pub fn new(inner: T, driver: Driver, terms: &[&str]) -> Self {
+        Self {
+            inner,
+            driver,
+            terms: terms.iter().map(|&term| term.to_owned()).collect(),
+            pieces: 0,
+        }
+    }
+
+    async fn meddle(&mut self) {
+        self.pieces += 1;
+        if self.pieces == 2 {
+            for term in std::mem::take(&mut self.terms) {
+                self.driver.must(&term).await;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl RecordSink for Meddling<Memory> {
+    async fn write(&mut self, records: Bytes) -> Result<(), TransferError> {
+        self.meddle().await;
+        self.inner.write(records).await
+    }
+}
+
+#[async_trait]
+impl RecordSource for Meddling<Pieces<'_>> {
+    async fn next(&mut self) -> Result<Option<Bytes>, TransferError> {
+        self.meddle().await;
+        self.inner.next().await
     }
 }
 

@@ -1,7 +1,7 @@
 //! What stands between a client and a server: a wire that breaks, and TLS.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +14,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 pub struct Breaking {
     pub url: String,
     broke: Arc<AtomicUsize>,
+    heard: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Breaking {
@@ -22,18 +23,25 @@ impl Breaking {
         let url = format!("rethinkdb://{}", listener.local_addr().unwrap());
         let broke = Arc::new(AtomicUsize::new(0));
         let (server, counter) = (server.to_owned(), Arc::clone(&broke));
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&heard);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(&server).await.unwrap();
-                let counter = Arc::clone(&counter);
+                let (counter, ear) = (Arc::clone(&counter), Arc::clone(&ear));
                 tokio::spawn(async move {
-                    if carry(client, server, after).await {
+                    if carry(client, server, after, ear).await {
                         counter.fetch_add(1, Ordering::Relaxed);
                     }
                 });
             }
         });
-        Self { url, broke }
+        Self { url, broke, heard }
+    }
+
+    /// All that clients said.
+    pub fn heard(&self) -> String {
+        String::from_utf8_lossy(&self.heard.lock().unwrap()).into_owned()
     }
 
     pub fn broke(&self) -> usize {
@@ -42,11 +50,22 @@ impl Breaking {
 }
 
 /// True where it broke.
-async fn carry(client: TcpStream, server: TcpStream, after: usize) -> bool {
+async fn carry(
+    client: TcpStream,
+    server: TcpStream,
+    after: usize,
+    ear: Arc<Mutex<Vec<u8>>>,
+) -> bool {
     let (mut client_in, mut client_out) = client.into_split();
     let (mut server_in, mut server_out) = server.into_split();
     let there = tokio::spawn(async move {
-        let _ = tokio::io::copy(&mut client_in, &mut server_out).await;
+        let mut piece = vec![0; 16 * 1024];
+        while let Ok(read @ 1..) = client_in.read(&mut piece).await {
+            ear.lock().unwrap().extend_from_slice(&piece[..read]);
+            if server_out.write_all(&piece[..read]).await.is_err() {
+                break;
+            }
+        }
     });
     let (mut left, mut piece) = (after, vec![0; 16 * 1024]);
     let broke = loop {

@@ -17,10 +17,11 @@ import (
 )
 
 func main() {
-	only := flag.String("only", "", "one of speed, memory, writes, kuzzle")
+	only := flag.String("only", "", "one of speed, memory, writes, kuzzle, rethinkdb")
 	var tools tools
-	flag.StringVar(&tools.binary, "binary", "", "the binary that kuzzle runs")
+	flag.StringVar(&tools.binary, "binary", "", "the binary that kuzzle and rethinkdb run")
 	flag.StringVar(&tools.multielasticdump, "multielasticdump", "", "the vendor's program for kuzzle")
+	flag.StringVar(&tools.rethinkdb, "rethinkdb-tools", "", "the directory of the vendor's programs for rethinkdb")
 	flag.IntVar(&tools.documents, "documents", 1_000_000, "small documents for kuzzle")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -34,18 +35,24 @@ func main() {
 
 // tools are what the benchmarks need that run without Kubernetes.
 type tools struct {
-	binary, multielasticdump string
-	documents                int
+	binary, multielasticdump, rethinkdb string
+	documents                           int
 }
 
-func run(ctx context.Context, only string, tools tools) error {
-	if only == "" || only == "kuzzle" {
-		if err := kuzzle(ctx, tools); err != nil {
-			return fmt.Errorf("kuzzle: %w", err)
+func run(ctx context.Context, only string, given tools) error {
+	for _, bench := range []struct {
+		name string
+		run  func(context.Context, tools) error
+	}{{"kuzzle", kuzzle}, {"rethinkdb", rethinkdbSpeed}} {
+		if only != "" && only != bench.name {
+			continue
 		}
-	}
-	if only == "kuzzle" {
-		return nil
+		if err := bench.run(ctx, given); err != nil {
+			return fmt.Errorf("%s: %w", bench.name, err)
+		}
+		if only != "" {
+			return nil
+		}
 	}
 	return runOnBed(ctx, only)
 }

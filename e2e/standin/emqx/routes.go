@@ -1,6 +1,8 @@
 package emqx
 
 import (
+	"crypto/sha512"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -266,6 +268,14 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request, path string) {
 		s.Load()
 	case "POST user":
 		s.AddUser(string(body))
+	case "POST users":
+		// Names that can't be packed well.
+		count, _ := strconv.Atoi(string(body))
+		for n := range count {
+			sum := sha512.Sum512([]byte(strconv.Itoa(n)))
+			name := hex.EncodeToString(sum[:])
+			s.AddUser(name + strings.ToUpper(name) + name)
+		}
 	case "POST configuration":
 		s.mutex.Lock()
 		s.state.configuration = string(body)

@@ -120,6 +120,15 @@ func (s *Server) AddUser(name string) {
 	s.state.tables["emqx_authn_mnesia"].put(key, row)
 }
 
+// HasUser says whether a user of that name may log in.
+func (s *Server) HasUser(name string) bool {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	key, _ := user(name)
+	_, there := s.state.tables["emqx_authn_mnesia"].rows[key]
+	return there
+}
+
 // Rows is how many rows each table has.
 func (s *Server) Rows() map[string]int {
 	s.mutex.Lock()

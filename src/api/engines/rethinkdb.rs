@@ -127,4 +127,8 @@ impl TargetEngineSpec for RethinkDbTarget {
     fn imports(&self, method: &str) -> bool {
         method == "native"
     }
+
+    fn mirrors(&self) -> bool {
+        true
+    }
 }

@@ -15,15 +15,13 @@ use super::answer::Shape;
 use super::connection::{Connection, Transport};
 use super::large::Gate;
 use super::login::{self, Login};
-use super::{fault, term};
+use super::{fault, term, version};
 use crate::engine::http::is_link_local;
 use crate::engine::{Access, EngineError};
 
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// The most bytes of a small answer: 100,000 tables with their names.
 const SMALL: usize = 64 << 20;
-/// The first version with write hooks.
-const OLDEST: (u32, u32) = (2, 4);
 
 /// A server, with the login to it.
 pub(super) struct Client {
@@ -177,13 +175,7 @@ impl Client {
 
     /// Refuses a version that is not supported.
     pub(super) fn check_version(&self, version: &str) -> Result<(), EngineError> {
-        let mut numbers = version.split(['.', '-']).map(str::parse);
-        let found = match (numbers.next(), numbers.next()) {
-            (Some(Ok(major)), Some(Ok(minor))) => Some((major, minor)),
-            _ => None,
-        };
-        // A version that can't be read is that of a build of one's own.
-        if found.is_none_or(|found| found >= OLDEST) {
+        if version::is_served(version) {
             return Ok(());
         }
         Err(EngineError::Version {

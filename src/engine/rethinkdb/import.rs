@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::client::Client;
 use super::connection::Connection;
 use super::lines::{Batch, Lines};
+use super::mirror::Sweep;
 use super::slice::Slice;
 use super::{fault, large, term};
 use crate::engine::{EngineError, ImportReport};
@@ -41,6 +42,8 @@ pub(super) struct Target<'a> {
     pub(super) slice: &'a Slice,
     /// Whether each write waits for the disk.
     pub(super) hard: bool,
+    /// Whether rows that the backup does not hold are deleted.
+    pub(super) mirror: bool,
 }
 
 /// What the server says of a write.
@@ -60,7 +63,15 @@ struct Counts {
     first_error: String,
 }
 
-/// What became of a batch, and the connection if it can be used again.
+/// What is done at once.
+enum Work {
+    /// Rows are written.
+    Write(Batch),
+    /// What should not be there is deleted.
+    Sweep(Sweep),
+}
+
+/// What became of it, and the connection if it can be used again.
 type Done = (Result<ImportReport, EngineError>, Option<Connection>);
 
 /// Writes all rows of a part.
@@ -71,17 +82,24 @@ pub(super) async fn import(
     let mut writer = Writer::new(target);
     let (mut lines, mut batch, mut pass) = (Lines::default(), Batch::default(), None);
     while let Some(piece) = records.next().await? {
-        let mut full = Vec::new();
+        let (mut full, mut bad) = (Vec::new(), None);
         lines.push(&piece, |row| {
             if batch.rows > 0 && batch.terms.len() + row.len() > BATCH {
                 full.push(std::mem::take(&mut batch));
             }
             batch.add(row);
+            if target.mirror {
+                let known = batch.keys.add(row, &target.slice.primary_key);
+                bad = known.err().or(bad.take());
+            }
             if batch.rows >= ROWS || batch.terms.len() >= BATCH {
                 full.push(std::mem::take(&mut batch));
             }
             Ok(())
         })?;
+        if let Some(problem) = bad {
+            return Err(lines.no_row(problem));
+        }
         for batch in full {
             writer.write(batch).await?;
         }
@@ -108,6 +126,8 @@ struct Writer<'a> {
     under_way: FuturesUnordered<BoxFuture<'a, Done>>,
     idle: Vec<Connection>,
     report: ImportReport,
+    /// Where rows were written last: it ends where the next are.
+    sweep: Sweep,
 }
 
 impl<'a> Writer<'a> {
@@ -117,17 +137,37 @@ impl<'a> Writer<'a> {
             under_way: FuturesUnordered::new(),
             idle: Vec::new(),
             report: ImportReport::default(),
+            sweep: Sweep::whole(target.slice),
         }
     }
 
     /// Begins to write a batch, once there is room.
-    async fn write(&mut self, batch: Batch) -> Result<(), EngineError> {
+    async fn write(&mut self, mut batch: Batch) -> Result<(), EngineError> {
+        let keys = std::mem::take(&mut batch.keys);
+        self.begin(Work::Write(batch)).await?;
+        if self.sweep.keys.first().is_none() {
+            // From where the part begins.
+            self.sweep.keys = keys;
+            return Ok(());
+        }
+        let from = keys.first().map(str::to_owned);
+        let next = Sweep {
+            keys,
+            from: from.clone(),
+            to: self.sweep.to.clone(),
+        };
+        let mut done = std::mem::replace(&mut self.sweep, next);
+        done.to = from;
+        self.begin(Work::Sweep(done)).await
+    }
+
+    async fn begin(&mut self, work: Work) -> Result<(), EngineError> {
         while self.under_way.len() >= IN_FLIGHT {
             self.settle().await?;
         }
         let connection = self.idle.pop();
         self.under_way
-            .push(Box::pin(write(self.target, batch, connection)));
+            .push(Box::pin(perform(self.target, work, connection)));
         Ok(())
     }
 
@@ -146,6 +186,7 @@ impl<'a> Writer<'a> {
         let (one, total) = (result?, &mut self.report);
         total.written += one.written;
         total.refused += one.refused;
+        total.deleted += one.deleted;
         for example in one.examples {
             if total.examples.len() < EXAMPLES && !total.examples.contains(&example) {
                 total.examples.push(example);
@@ -157,25 +198,42 @@ impl<'a> Writer<'a> {
 
     /// Waits until all is written, and on disk.
     async fn finish(mut self) -> Result<ImportReport, EngineError> {
+        if self.target.mirror {
+            let rest = std::mem::take(&mut self.sweep);
+            self.begin(Work::Sweep(rest)).await?;
+        }
         self.settle_all().await?;
-        if self.report.written > 0 && !self.target.hard {
+        if self.report.written + self.report.deleted > 0 && !self.target.hard {
             sync(self.target, self.idle.pop()).await?;
         }
         Ok(self.report)
     }
 }
 
-async fn write(target: Target<'_>, batch: Batch, connection: Option<Connection>) -> Done {
-    let size = u32::try_from(batch.terms.len() / 1024 + 1).unwrap_or(u32::MAX);
+/// Deletes all rows of a part that has none.
+pub(super) async fn empty(client: &Client, slice: &Slice, hard: bool) -> Result<(), EngineError> {
+    let mut connection = client.connect().await?;
+    let sweep = Sweep::whole(slice);
+    let deleted = sweep.run(client, &mut connection, slice, hard).await?;
+    if deleted > 0 {
+        tracing::info!(table = %slice.name, deleted, "rows that the backup does not hold were deleted");
+    }
+    Ok(())
+}
+
+async fn perform(target: Target<'_>, work: Work, connection: Option<Connection>) -> Done {
+    let bytes = match &work {
+        Work::Write(batch) => batch.terms.len(),
+        Work::Sweep(_) => 0,
+    };
+    let size = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
     let _permit = target.permits.acquire_many(size.min(IN_FLIGHT_KIB)).await;
-    let (before, behind) = term::insert(&target.slice.table(), target.hard);
-    let query = [before.as_str(), &batch.terms, &behind];
     let mut connection = connection;
     let mut wait = FIRST_WAIT;
     for attempt in 1.. {
-        match attempt_write(target, &query, batch.rows, &mut connection).await {
+        match attempt_work(target, &work, &mut connection).await {
             Err(error) if error.retryable() && attempt < ATTEMPTS => {
-                // Same key, same row: what was written is written again.
+                // Same key, same row: what was written is written again, and what was deleted is gone.
                 tracing::warn!(attempt, %error, "a write failed and is tried again");
                 connection = None;
                 tokio::time::sleep(wait).await;
@@ -187,19 +245,35 @@ async fn write(target: Target<'_>, batch: Batch, connection: Option<Connection>)
     (Ok(ImportReport::default()), connection)
 }
 
-async fn attempt_write(
+async fn attempt_work(
     target: Target<'_>,
-    query: &[&str],
-    rows: u64,
+    work: &Work,
     connection: &mut Option<Connection>,
 ) -> Result<ImportReport, EngineError> {
     let mut open = match connection.take() {
         Some(open) => open,
         None => target.client.connect().await?,
     };
-    let counts: Counts = target.client.read(&open.atom_of(query).await?)?;
+    let client = target.client;
+    let done = match work {
+        Work::Write(batch) => {
+            let (before, behind) = term::insert(&target.slice.table(), target.hard);
+            let query = [before.as_str(), &batch.terms, &behind];
+            let counts: Counts = client.read(&open.atom_of(&query).await?)?;
+            report(client.server(), batch.rows, &counts)
+        }
+        Work::Sweep(sweep) => {
+            let deleted = sweep
+                .run(client, &mut open, target.slice, target.hard)
+                .await;
+            Ok(ImportReport {
+                deleted: deleted?,
+                ..ImportReport::default()
+            })
+        }
+    };
     *connection = Some(open);
-    report(target.client.server(), rows, &counts)
+    done
 }
 
 fn report(server: &str, rows: u64, counts: &Counts) -> Result<ImportReport, EngineError> {
@@ -223,11 +297,11 @@ fn report(server: &str, rows: u64, counts: &Counts) -> Result<ImportReport, Engi
     Ok(ImportReport {
         written,
         refused,
-        expired: 0,
         examples: (refused > 0)
             .then(|| fault::word(&counts.first_error))
             .into_iter()
             .collect(),
+        ..ImportReport::default()
     })
 }
 

@@ -1,6 +1,7 @@
 //! Cuts bytes into rows, a line each, and gathers rows. Pure.
 
 use super::json::{self, NoRow};
+use super::mirror::Keys;
 use crate::engine::EngineError;
 
 /// The longest row: the server takes no query above 64 MiB.
@@ -84,6 +85,8 @@ pub(super) struct Batch {
     pub(super) terms: String,
     /// How many there are.
     pub(super) rows: u64,
+    /// Their keys, where those are asked for.
+    pub(super) keys: Keys,
 }
 
 impl Batch {

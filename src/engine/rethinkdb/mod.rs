@@ -23,6 +23,7 @@ mod json;
 mod large;
 mod lines;
 mod login;
+mod mirror;
 mod names;
 mod prepare;
 mod scan;
@@ -33,6 +34,10 @@ mod structure;
 mod survey;
 mod term;
 mod verify;
+mod version;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -44,7 +49,7 @@ use super::{
 use crate::api::engines::{
     RethinkDbDatabase, RethinkDbDurability, RethinkDbSource, RethinkDbTarget,
 };
-use crate::api::restore::Verify;
+use crate::api::restore::{Deletions, Verify};
 use crate::manifest::{Fingerprint, Part};
 use crate::transfer::{Dump, RecordSink, RecordSource};
 pub(super) use archive::LAYOUT as VENDOR_LAYOUT;
@@ -66,6 +71,10 @@ pub(super) struct RethinkDb {
     options: Options,
     hard: bool,
     permits: Semaphore,
+    /// The server's version, once it was asked.
+    version: OnceLock<String>,
+    /// That the target is of an earlier version is said once.
+    warned: AtomicBool,
 }
 
 impl RethinkDb {
@@ -104,6 +113,8 @@ impl RethinkDb {
             options: Options::default(),
             hard: false,
             permits: Semaphore::new(import::IN_FLIGHT_KIB as usize),
+            version: OnceLock::new(),
+            warned: AtomicBool::new(false),
         })
     }
 
@@ -128,6 +139,7 @@ impl Engine for RethinkDb {
         let mut connection = self.client.connect().await?;
         let version = connection.version().to_owned();
         self.client.check_version(&version)?;
+        self.version.get_or_init(|| version.clone());
         Ok(ServerInfo {
             version,
             server_id: self.client.cluster_id(&mut connection).await?,
@@ -172,6 +184,15 @@ impl Engine for RethinkDb {
         names::chosen(&self.options.choice, database, table)
     }
 
+    async fn check_part(&self, part: &Part) -> Result<Vec<String>, EngineError> {
+        let source = structure::index_version(part).filter(|_| !self.options.no_indexes);
+        let target = self.version.get().map_or("", String::as_str);
+        let warning = source
+            .and_then(|source| version::warning(source, target))
+            .filter(|_| !self.warned.swap(true, Ordering::Relaxed));
+        Ok(warning.into_iter().collect())
+    }
+
     async fn target_state(&self, part: &Part) -> Result<TargetState, EngineError> {
         if part.kind != structure::KIND_ROWS {
             return Ok(TargetState::Empty);
@@ -197,6 +218,7 @@ impl Engine for RethinkDb {
             permits: &self.permits,
             slice: &self.slice(part)?,
             hard: self.hard,
+            mirror: self.plan.deletions == Deletions::Mirror,
         };
         import::import(target, records).await
     }
@@ -223,12 +245,17 @@ impl Engine for RethinkDb {
         verify::fingerprint(&self.client, &self.slice(part)?).await
     }
 
-    async fn finish_import(
-        &self,
-        plan: &ImportPlan,
-        structure: &[Part],
-    ) -> Result<(), EngineError> {
-        prepare::finish(&self.client, plan, structure, &self.options).await
+    async fn finish_import(&self, plan: &ImportPlan, parts: &[Part]) -> Result<(), EngineError> {
+        if plan.deletions == Deletions::Mirror {
+            // Of these rows the backup has none.
+            for part in parts
+                .iter()
+                .filter(|part| part.kind == structure::KIND_ROWS)
+            {
+                import::empty(&self.client, &self.slice(part)?, self.hard).await?;
+            }
+        }
+        prepare::finish(&self.client, plan, parts, &self.options).await
     }
 
     async fn drop_drill(&self, plan: &ImportPlan, structure: &[Part]) -> Result<(), EngineError> {

@@ -44,7 +44,14 @@ pub(super) async fn plan(
         if !names::chosen(choice, &name.database, Some(&name.table)) {
             continue;
         }
-        let (described, rows) = describe(client, &mut connection, name, config, range_rows).await?;
+        let (described, rows) = describe(
+            client,
+            &mut connection,
+            (name, config),
+            &server.version,
+            range_rows,
+        )
+        .await?;
         structure.extend(described);
         parts.extend(rows);
     }
@@ -54,8 +61,15 @@ pub(super) async fn plan(
         scope: scope(choice),
         chain: ChainPlan::Full,
         structure,
+        warnings: consistency(&parts).into_iter().collect(),
         parts,
-        warnings: Vec::new(),
+    })
+}
+
+/// What a person should know of rows that change while they are read.
+fn consistency(parts: &[PartPlan]) -> Option<String> {
+    (parts.len() > 1).then(|| {
+        "tables, and ranges of a large one, are each read at a time of their own: what was written after consistencyTime may be in one and not in the other".to_owned()
     })
 }
 
@@ -91,8 +105,8 @@ fn check_choice(
 async fn describe(
     client: &Client,
     connection: &mut Connection,
-    name: &TableName,
-    config: &Config,
+    (name, config): (&TableName, &Config),
+    version: &str,
     range_rows: u64,
 ) -> Result<(Vec<Part>, Vec<PartPlan>), EngineError> {
     let table = term::table(&name.database, &name.table);
@@ -113,6 +127,7 @@ async fn describe(
         .map_err(|_| fault::garbled(client.server(), "a list of indexes was due"))?;
     structure::table_parts(&Found {
         name,
+        version,
         id: &config.id,
         primary_key: &config.primary_key,
         layout: config.layout,

@@ -40,6 +40,9 @@ pub(super) const WRITE_HOOK: &str = "writeHook";
 /// An index (`indexStatus`), as the vendor's archive has it.
 pub(super) const STATUS: &str = "status";
 
+/// The version of the server that an index was read from.
+const VERSION: &str = "version";
+
 /// The most bytes of an index or a hook in a backup: what fits into a line of the parts index.
 const DEFINITION_LIMIT: usize = 384 * 1024;
 /// The most shards or replicas that a table may be made with; the server's own bound.
@@ -136,6 +139,8 @@ pub(super) struct Structure {
 pub(super) struct Found<'a> {
     /// Its name.
     pub(super) name: &'a TableName,
+    /// The version of the server that it is read from.
+    pub(super) version: &'a str,
     /// Its uuid.
     pub(super) id: &'a str,
     /// Its primary key.
@@ -150,6 +155,12 @@ pub(super) struct Found<'a> {
     pub(super) indexes: &'a [&'a RawValue],
     /// What its rows are read in.
     pub(super) ranges: &'a [Range],
+}
+
+/// The version of the server that an index was read from, where the part is one.
+pub(super) fn index_version(part: &Part) -> Option<&str> {
+    let version = part.attributes.get(VERSION).map(String::as_str);
+    version.filter(|_| part.kind == KIND_INDEX)
 }
 
 /// A database as a part.
@@ -205,7 +216,7 @@ pub(super) fn table_parts(found: &Found<'_>) -> Result<(Vec<Part>, Vec<PartPlan>
         parts.push(Part {
             kind: KIND_INDEX.to_owned(),
             name,
-            attributes: words(&[(STATUS, status.get())]),
+            attributes: words(&[(STATUS, status.get()), (VERSION, found.version)]),
             ..Part::default()
         });
     }
@@ -326,6 +337,7 @@ mod tests {
         let status: &RawValue = serde_json::from_str(STATUS_TEXT).unwrap();
         let (mut parts, rows) = table_parts(&Found {
             name: &name,
+            version: "2.4.4",
             id: "u",
             primary_key: "id",
             layout: Some((2, 3)),
@@ -348,6 +360,7 @@ mod tests {
         assert_eq!(table.primary_key, "id");
         assert_eq!(table.layout, Some((2, 3)));
         assert_eq!(table.hook.as_ref().unwrap().function.data, "AA==");
+        assert_eq!(index_version(&parts()[2]), Some("2.4.4"));
         let index = &table.indexes[0];
         assert_eq!(
             (index.name.as_str(), index.multi, index.geo),
@@ -400,6 +413,7 @@ mod tests {
         };
         let error = table_parts(&Found {
             name: &name,
+            version: "2.4.4",
             id: "u",
             primary_key: "id",
             layout: None,

@@ -9,9 +9,12 @@ pub(super) type Term = String;
 const MAKE_ARRAY: u32 = 2;
 const DB: u32 = 14;
 const TABLE: u32 = 15;
+const LT: u32 = 19;
+const LE: u32 = 20;
 const PLUCK: u32 = 33;
 const ORDER_BY: u32 = 41;
 const COUNT: u32 = 43;
+const DELETE: u32 = 54;
 const INSERT: u32 = 56;
 const DB_CREATE: u32 = 57;
 const DB_DROP: u32 = 58;
@@ -114,6 +117,38 @@ pub(super) fn insert(table: &str, hard: bool) -> (Term, Term) {
             durability(hard)
         ),
     )
+}
+
+/// Deletes rows.
+pub(super) fn delete(rows: &str, hard: bool) -> Term {
+    let durability = durability(hard);
+    call_with(
+        DELETE,
+        &[rows],
+        &format!("{{\"durability\":\"{durability}\",\"ignore_write_hook\":true}}"),
+    )
+}
+
+/// Whether each value, which is a term, is below the next in the server's order. So are fewer than two.
+pub(super) fn rising(values: &[&str]) -> Term {
+    ordered(LT, values)
+}
+
+/// Whether no value, which is a term, is above the next. So are fewer than two.
+pub(super) fn not_above(values: &[&str]) -> Term {
+    ordered(LE, values)
+}
+
+fn ordered(code: u32, values: &[&str]) -> Term {
+    match values.len() {
+        0 | 1 => "true".to_owned(),
+        _ => call(code, values),
+    }
+}
+
+/// Two values as a list.
+pub(super) fn both(one: &str, other: &str) -> Term {
+    call(MAKE_ARRAY, &[one, other])
 }
 
 fn durability(hard: bool) -> &'static str {

@@ -36,6 +36,7 @@ struct Sums {
     totals: Totals,
     refused: u64,
     expired: u64,
+    deleted: u64,
     examples: Vec<String>,
     /// Expired records of the backup that is being imported, by the number of the part.
     expired_of: HashMap<u64, u64>,
@@ -93,6 +94,7 @@ impl Applied {
         }
         sums.refused += done.report.refused;
         sums.expired += done.report.expired;
+        sums.deleted += done.report.deleted;
         if done.report.expired > 0 {
             sums.expired_of.insert(done.number, done.report.expired);
         }
@@ -140,6 +142,13 @@ impl Import {
         let result = self.apply_parts(backup, applied, &mut pool).await;
         for done in pool.stop().await {
             applied.add(done);
+        }
+        let deleted = applied.sums().deleted;
+        if deleted > 0 {
+            let slot = &backup.manifest.identity.slot;
+            self.run.warn(format!(
+                "deletions Mirror: {deleted} records that the backup {slot} does not hold were deleted"
+            ));
         }
         result?;
         applied.check_refused()?;

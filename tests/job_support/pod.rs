@@ -8,6 +8,9 @@ use lifeboat::api::order::paths;
 use lifeboat::api::outcome::{Exported, Outcome, RunResult};
 use serde_json::{Value, json};
 
+/// Where the password of the database lies.
+const LOGIN: &str = paths::DATABASE_CREDENTIALS;
+
 /// A pod's files, in a directory of the test's own.
 pub struct Pod {
     root: tempfile::TempDir,
@@ -28,8 +31,17 @@ impl Pod {
         self.root.path().join(path.trim_start_matches('/'))
     }
 
-    /// Exports all of a server. The most memory that it took, in KiB.
-    pub fn export(&self, url: &str) -> u64 {
+    /// The database's Secret.
+    #[allow(dead_code)]
+    pub fn login(&self, username: &str, password: &str) {
+        std::fs::create_dir_all(self.file(LOGIN)).unwrap();
+        for (key, value) in [("username", username), ("password", password)] {
+            std::fs::write(self.file(LOGIN).join(key), value).unwrap();
+        }
+    }
+
+    /// Exports a source. The most memory that it took, in KiB.
+    pub fn export(&self, source: &Value) -> u64 {
         self.run(
             "export",
             &json!({
@@ -38,7 +50,7 @@ impl Pod {
                     "cluster": "prod", "clusterUid": "aa-1", "namespace": "iot", "schedule": "shop",
                     "backup": "shop-20261120t100000z", "backupUid": "bb-1", "slot": "20261120t100000z",
                 },
-                "source": {"rethinkdb": {"url": url}},
+                "source": source,
                 "storage": {"local": {"claimName": "store"}},
                 "compression": {"codec": "zstd"},
                 "limits": {},
@@ -48,7 +60,7 @@ impl Pod {
     }
 
     /// Imports what was exported. The most memory that it took, in KiB.
-    pub fn import(&self, url: &str, verify: &str) -> u64 {
+    pub fn import(&self, target: &Value, verify: &str) -> u64 {
         let exported = self.exported();
         self.run(
             "import",
@@ -59,7 +71,7 @@ impl Pod {
                 "dryRun": false,
                 "storage": {"local": {"claimName": "store"}},
                 "manifests": [exported.manifest],
-                "target": {"rethinkdb": {"url": url}},
+                "target": target,
                 "conflictPolicy": "Fail",
                 "preflight": "Digests",
                 "verify": verify,
