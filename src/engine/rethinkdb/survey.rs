@@ -241,6 +241,8 @@ fn found(name: TableName, seen: Seen) -> Result<Found, String> {
     let info = serde_json::to_string(&info).unwrap_or_default();
     let parts = structure::table_parts(&structure::Found {
         name: &name,
+        // The archive does not say it.
+        version: "",
         id: &id,
         primary_key: &primary_key,
         layout: None,

@@ -145,9 +145,9 @@ impl Import {
         }
         let deleted = applied.sums().deleted;
         if deleted > 0 {
-            let slot = &backup.manifest.identity.slot;
             self.run.warn(format!(
-                "deletions Mirror: {deleted} records that the backup {slot} does not hold were deleted"
+                "deletions Mirror: {deleted} records that {} does not hold were deleted",
+                backup.title
             ));
         }
         result?;
