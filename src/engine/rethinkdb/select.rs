@@ -157,7 +157,9 @@ async fn cut(
     let info: Info = client.read(info)?;
     let estimate = info.doc_count_estimates.iter().sum::<f64>();
     // A float that is no count becomes the nearest that is one.
-    let Some((ranges, rows)) = slice::cuts(estimate as u64, range_rows) else {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let estimate = estimate as u64;
+    let Some((ranges, rows)) = slice::cuts(estimate, range_rows) else {
         return Ok(vec![Range::default()]);
     };
     let table = term::table(&name.database, &name.table);
@@ -179,7 +181,7 @@ async fn cut(
             keys.push(key.to_owned());
         }
     }
-    Ok(slice::ranges(keys))
+    Ok(slice::ranges(&keys))
 }
 
 fn scope(choice: &[RethinkDbDatabase]) -> BTreeMap<String, String> {

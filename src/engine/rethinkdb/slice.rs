@@ -109,7 +109,7 @@ pub(super) fn cuts(estimate: u64, range_rows: u64) -> Option<(u64, u64)> {
 }
 
 /// The ranges that keys in their order cut a table into.
-pub(super) fn ranges(keys: Vec<String>) -> Vec<Range> {
+pub(super) fn ranges(keys: &[String]) -> Vec<Range> {
     let from = std::iter::once(None).chain(keys.iter().cloned().map(Some));
     let to = keys.iter().cloned().map(Some).chain(std::iter::once(None));
     from.zip(to).map(|(from, to)| Range { from, to }).collect()
@@ -169,8 +169,8 @@ mod tests {
     }
 
     fn slices(keys: &[&str]) -> Vec<Slice> {
-        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-        let ranges = ranges(keys);
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        let ranges = ranges(&keys);
         let slices = (1..).zip(&ranges).map(|(number, range)| {
             let mut name = words(&[("database", "d"), ("table", "t")]);
             let mut attributes = words(&[("primaryKey", "id")]);
