@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use lifeboat::api::order::{GIVE_BACK_ENV, paths};
+use lifeboat::api::order::paths;
 use lifeboat::api::outcome::{Exported, Outcome, RunResult};
 use serde_json::{Value, json};
 
@@ -102,7 +102,8 @@ impl Pod {
             .arg(file)
             .arg("--root")
             .arg(self.root.path())
-            .env(GIVE_BACK_ENV.0, GIVE_BACK_ENV.1)
+            // As a job pod has it.
+            .env("MALLOC_MMAP_THRESHOLD_", "1048576")
             .env("LIFEBOAT_RUN_ID", format!("run-{task}"))
             .stdout(Stdio::null())
             .spawn()

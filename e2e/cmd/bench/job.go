@@ -40,7 +40,7 @@ func (r *race) export(ctx context.Context, run string) (measured, reference, err
 		}},
 		"compression": map[string]any{"codec": "zstd"},
 	}
-	took, outcome, err := r.job(ctx, run, order)
+	took, outcome, err := jobPod{r.binary, r.scratch}.job(ctx, run, order)
 	return took, backup(outcome), err
 }
 
@@ -51,17 +51,20 @@ func (r *race) restore(ctx context.Context, run string, from reference) (measure
 		"target": map[string]any{"kuzzle": map[string]any{"elasticsearch": map[string]any{"url": r.target.URL}}},
 		"remap":  []any{}, "conflictPolicy": "Fail", "dryRun": false, "preflight": "Sizes", "verify": "None",
 	}
-	took, _, err := r.job(ctx, run, order)
+	took, _, err := jobPod{r.binary, r.scratch}.job(ctx, run, order)
 	if err != nil {
 		return took, err
 	}
 	return took, r.counted(ctx)
 }
 
-// job runs an order as a job pod does, below a root of its own; what it wrote as its outcome.
-func (r *race) job(ctx context.Context, run string, order map[string]any) (measured, any, error) {
-	outcome := filepath.Join(r.scratch, "dev", "termination-log")
-	for _, directory := range []string{filepath.Dir(outcome), filepath.Join(r.scratch, "var/lib/lifeboat/store")} {
+// jobPod runs the program as a job pod does, below a root of its own.
+type jobPod struct{ binary, scratch string }
+
+// job runs an order; what it wrote as its outcome.
+func (p jobPod) job(ctx context.Context, run string, order map[string]any) (measured, any, error) {
+	outcome := filepath.Join(p.scratch, "dev", "termination-log")
+	for _, directory := range []string{filepath.Dir(outcome), filepath.Join(p.scratch, "var/lib/lifeboat/store")} {
 		if err := os.MkdirAll(directory, 0o755); err != nil {
 			return measured{}, nil, err
 		}
@@ -77,12 +80,12 @@ func (r *race) job(ctx context.Context, run string, order map[string]any) (measu
 	if err != nil {
 		return measured{}, nil, err
 	}
-	file := filepath.Join(r.scratch, "order.json")
+	file := filepath.Join(p.scratch, "order.json")
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return measured{}, nil, err
 	}
 	task, _ := order["task"].(string)
-	command := exec.CommandContext(ctx, r.binary, task, "--order", file, "--root", r.scratch)
+	command := exec.CommandContext(ctx, p.binary, task, "--order", file, "--root", p.scratch)
 	// As a job pod has it.
 	command.Env = append(os.Environ(), "LIFEBOAT_RUN_ID="+run, "MALLOC_MMAP_THRESHOLD_=1048576")
 	var log bytes.Buffer

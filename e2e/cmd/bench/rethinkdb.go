@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -19,11 +17,9 @@ const rethinkdbRows = 400_000
 // rethinkdbSpeed measures export and import against the vendor's tools, on two clusters that are
 // stand-ins: no server can be had. What it says of the clients holds; a real server may be slower than
 // either. It needs no bed.
-func rethinkdbSpeed(ctx context.Context) error {
-	tools := os.Getenv("LIFEBOAT_TEST_RETHINKDB_TOOLS")
-	lifeboat := os.Getenv("BINARY")
-	if tools == "" || lifeboat == "" {
-		return fmt.Errorf("LIFEBOAT_TEST_RETHINKDB_TOOLS names the directory of rethinkdb-dump, BINARY the program lifeboat: run it by make bench BENCH=rethinkdb")
+func rethinkdbSpeed(ctx context.Context, tools tools) error {
+	if tools.binary == "" || tools.rethinkdb == "" {
+		return fmt.Errorf("name the program and the directory of the vendor's by -binary and -rethinkdb-tools; benches/run.sh does")
 	}
 	scratch, err := os.MkdirTemp("", "lifeboat-bench-")
 	if err != nil {
@@ -46,15 +42,16 @@ func rethinkdbSpeed(ctx context.Context) error {
 	var theirs time.Duration
 	dump := filepath.Join(scratch, "dump.tar.gz")
 	for _, clients := range []string{"3", "8"} {
-		took, err := timed(ctx, filepath.Join(tools, "rethinkdb-dump"), "-c", source.address, "-f", dump, "--overwrite-file", "--clients", clients)
+		took, err := timed(ctx, filepath.Join(tools.rethinkdb, "rethinkdb-dump"), "-c", source.address, "-f", dump, "--overwrite-file", "--clients", clients)
 		if err != nil {
 			return err
 		}
 		theirs = fastest(theirs, took)
 		fmt.Printf("rethinkdb, on a stand-in: rethinkdb-dump --clients %s: %.1f s\n", clients, took.Seconds())
 	}
-	pod := jobPod{lifeboat, filepath.Join(scratch, "pod")}
-	exported, err := pod.run(ctx, "export", map[string]any{
+	pod := jobPod{tools.binary, filepath.Join(scratch, "pod")}
+	exported, outcome, err := pod.job(ctx, "export", map[string]any{
+		"task":     "export",
 		"identity": map[string]any{"cluster": "prod", "clusterUid": "a", "namespace": "iot", "schedule": "shop", "backup": "shop-20261120t100000z", "backupUid": "b", "slot": "20261120t100000z"},
 		"source":   map[string]any{"rethinkdb": map[string]any{"url": "rethinkdb://" + source.address}},
 		// The vendor's archive is gzip at its own level: ours is the default.
@@ -67,7 +64,7 @@ func rethinkdbSpeed(ctx context.Context) error {
 
 	theirs = 0
 	for _, clients := range []string{"8", "16"} {
-		took, err := timed(ctx, filepath.Join(tools, "rethinkdb-restore"), dump, "-c", target.address, "--clients", clients)
+		took, err := timed(ctx, filepath.Join(tools.rethinkdb, "rethinkdb-restore"), dump, "-c", target.address, "--clients", clients)
 		if err != nil {
 			return err
 		}
@@ -77,8 +74,8 @@ func rethinkdbSpeed(ctx context.Context) error {
 			return err
 		}
 	}
-	imported, err := pod.run(ctx, "import", map[string]any{
-		"restore": "iot/shop", "manifests": []any{exported.manifest}, "remap": []any{}, "dryRun": false,
+	imported, _, err := pod.job(ctx, "import", map[string]any{
+		"task": "import", "restore": "iot/shop", "manifests": []reference{backup(outcome)}, "remap": []any{}, "dryRun": false,
 		"target":         map[string]any{"rethinkdb": map[string]any{"url": "rethinkdb://" + target.address}},
 		"conflictPolicy": "Fail", "preflight": "Sizes", "verify": "None",
 	})
@@ -96,9 +93,9 @@ func fastest(one, other time.Duration) time.Duration {
 	return min(one, other)
 }
 
-func reportRethinkdb(what string, ours ran, tool string, theirs time.Duration) {
-	fmt.Printf("rethinkdb, on a stand-in: %s: lifeboat %.1f s (%.0f rows/s), %s at its best %.1f s, ratio %.2f\n",
-		what, ours.took.Seconds(), 2*rethinkdbRows/ours.took.Seconds(), tool, theirs.Seconds(), theirs.Seconds()/ours.took.Seconds())
+func reportRethinkdb(what string, ours measured, tool string, theirs time.Duration) {
+	fmt.Printf("rethinkdb, on a stand-in: %s: lifeboat %.1f s (%.0f rows/s, peak %.0f MiB), %s at its best %.1f s, ratio %.2f\n",
+		what, ours.took.Seconds(), 2*rethinkdbRows/ours.took.Seconds(), ours.mebibytes, tool, theirs.Seconds(), theirs.Seconds()/ours.took.Seconds())
 }
 
 // rethinkdbStandin is one in this process.
@@ -137,55 +134,4 @@ func (s rethinkdbStandin) fill() error {
 		}
 	}
 	return nil
-}
-
-// jobPod runs the program as a job pod does, with a directory as its store.
-type jobPod struct{ program, root string }
-
-// ran is a run of a job.
-type ran struct {
-	took     time.Duration
-	manifest any
-}
-
-func (p jobPod) run(ctx context.Context, task string, order map[string]any) (ran, error) {
-	log := filepath.Join(p.root, "dev/termination-log")
-	for _, directory := range []string{filepath.Join(p.root, "var/lib/lifeboat/store"), filepath.Dir(log)} {
-		if err := os.MkdirAll(directory, 0o755); err != nil {
-			return ran{}, err
-		}
-	}
-	// As the kubelet makes it.
-	if err := os.WriteFile(log, nil, 0o600); err != nil {
-		return ran{}, err
-	}
-	order["task"] = task
-	order["storage"] = map[string]any{"local": map[string]any{"claimName": "store"}}
-	order["limits"] = map[string]any{}
-	order["bounds"] = map[string]any{"timeoutSeconds": 900, "notAfter": time.Now().Add(15 * time.Minute).UTC().Format(time.RFC3339)}
-	text, err := json.Marshal(order)
-	if err != nil {
-		return ran{}, err
-	}
-	file := filepath.Join(p.root, "order.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		return ran{}, err
-	}
-	command := exec.CommandContext(ctx, p.program, task, "--order", file, "--root", p.root)
-	command.Env = append(os.Environ(), "LIFEBOAT_RUN_ID=run-"+task, "MALLOC_MMAP_THRESHOLD_=262144")
-	began := time.Now()
-	out, err := command.CombinedOutput()
-	took := time.Since(began)
-	if err != nil {
-		return ran{}, fmt.Errorf("lifeboat %s: %w: …%s", task, err, out[max(0, len(out)-2000):])
-	}
-	message, err := os.ReadFile(log)
-	if err != nil {
-		return ran{}, err
-	}
-	var outcome struct{ Manifest any }
-	if err := json.Unmarshal(message, &outcome); err != nil {
-		return ran{}, err
-	}
-	return ran{took, outcome.Manifest}, nil
 }
