@@ -93,9 +93,8 @@ func (p *place) lifeboat(args ...string) string {
 }
 
 func (p *place) run(args ...string) (string, error) {
-	binary := filepath.Join(p.Root, "target", "x86_64-unknown-linux-gnu", "release", "lifeboat")
 	args = append(args, "--bucket", p.reader.Name, "--prefix", p.reader.Prefix, "--endpoint", p.S3, "--region", p.reader.Region, "--path-style")
-	command := exec.CommandContext(p.ctx, binary, args...)
+	command := exec.CommandContext(p.ctx, kit.Binary(p.Root), args...)
 	command.Env = []string{"AWS_ACCESS_KEY_ID=" + p.reader.AccessKey, "AWS_SECRET_ACCESS_KEY=" + p.reader.SecretKey}
 	out, err := command.CombinedOutput()
 	return string(out), err

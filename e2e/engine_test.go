@@ -16,6 +16,8 @@ type engine struct {
 	source, target string
 	// targetURL is what `confirm` has to name.
 	targetURL string
+	// job is the block `job` of both specs, in the same form; empty: none.
+	job string
 	// secrets are manifests that both sides need, without a namespace: `kubectl apply` gets one.
 	secrets string
 	// verify is the strictest check that the engine can do on a running standby, and on a drill.
@@ -49,7 +51,8 @@ spec:
       source: %s
       storage: {name: dr-bucket}
       retry: {limit: 1, minBackoff: 1s}
-`, p.namespace, e.source)))
+      job: %s
+`, p.namespace, e.source, cmp.Or(e.job, "{}"))))
 }
 
 // standby replays each of the schedule's backups into the engine's target.
@@ -70,7 +73,8 @@ spec:
       confirm: %[3]q
       verify: %[4]s
       deletions: %[6]s
-`, p.standbyNamespace, e.target, e.targetURL, e.verify, p.namespace, cmp.Or(e.deletions, "Keep"))))
+      job: %[7]s
+`, p.standbyNamespace, e.target, e.targetURL, e.verify, p.namespace, cmp.Or(e.deletions, "Keep"), cmp.Or(e.job, "{}"))))
 }
 
 // awaitReplays waits until the standby has replayed so many backups in all.

@@ -18,7 +18,7 @@ func openBed(root string) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	binary, err := os.ReadFile(binaryOf(root))
+	binary, err := os.ReadFile(Binary(root))
 	if err != nil {
 		return nil, fmt.Errorf("the operator is not built; run `make image-binary`: %w", err)
 	}
@@ -52,8 +52,8 @@ func openBed(root string) (*World, error) {
 	return w, nil
 }
 
-// binaryOf is the operator that make built, or the one that it says.
-func binaryOf(root string) string {
+// Binary is the operator that make built, or the one that it says.
+func Binary(root string) string {
 	if binary := os.Getenv("BINARY"); binary != "" {
 		return binary
 	}

@@ -169,6 +169,10 @@ pub enum Verify {
 #[x_kube(validation = Rule::new("!has(self.target.emqx) || (self.verify != 'Contains' && self.verify != 'Equal')").message("EMQX's REST API shows no records of an archive: set verify to Counts or None"))]
 #[x_kube(validation = Rule::new("!has(self.target.emqx) || !has(self.remap)").message("EMQX has no databases or other names that could get a new name: remove remap"))]
 #[x_kube(validation = Rule::new("!has(self.target.emqx) || self.conflictPolicy != 'Replace'").message("EMQX's import only adds and overwrites: use conflictPolicy Overwrite, or Fail into an empty EMQX"))]
+#[x_kube(validation = Rule::new("!has(self.target.command) || self.verify == 'None' || (self.verify == 'Counts' && has(self.target.command.count))").message("what a command imports can be counted and no more: set verify to Counts and give target.command.count, or set verify to None"))]
+#[x_kube(validation = Rule::new("!has(self.target.command) || !has(self.remap)").message("Lifeboat knows no names within what a command imports: put them into its arguments and remove remap"))]
+#[x_kube(validation = Rule::new("!has(self.target.command) || self.conflictPolicy != 'Replace'").message("Lifeboat drops nothing for a command: let the import command drop what is there, and use conflictPolicy Overwrite with confirm"))]
+#[x_kube(validation = Rule::new("!has(self.target.command) || has(self.target.command.count) || self.conflictPolicy == 'Replace' || (self.conflictPolicy == 'Overwrite' && has(self.confirm))").message("without a count nobody knows whether the target is empty: give target.command.count, or set conflictPolicy to Overwrite and confirm to the target's name"))]
 pub struct RestoreParameters {
     /// Where to.
     pub target: TargetSpec,
@@ -261,6 +265,7 @@ pub struct RestoreParameters {
 #[x_kube(validation = Rule::new("!has(self.source.vendorDump) || self.preflight != 'Sizes'").message("a vendor's dump says nothing of its sizes, so all of it is read before the target is touched: remove preflight"))]
 #[x_kube(validation = Rule::new("!self.drill || (self.conflictPolicy == 'Fail' && !has(self.confirm) && !has(self.remap) && !has(self.quiesce) && !self.dryRun)").message("a drill writes only into names of its own and drops them at its end: remove conflictPolicy, confirm, remap, quiesce and dryRun, or remove drill"))]
 #[x_kube(validation = Rule::new("!self.drill || !has(self.target.emqx)").message("EMQX has no databases or other names that a drill could have to itself: restore into an EMQX that is there for drills alone, with conflictPolicy Overwrite"))]
+#[x_kube(validation = Rule::new("!self.drill || !has(self.target.command)").message("Lifeboat does not see which names a command writes, so a drill could not keep to its own: restore into a system that is there for drills alone, with conflictPolicy Overwrite"))]
 pub struct RestoreSpec {
     /// What is restored.
     pub source: RestoreSource,

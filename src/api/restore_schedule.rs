@@ -75,6 +75,7 @@ pub struct RestoreTemplate {
 #[x_kube(validation = Rule::new("self.mode != 'Drill' || (self.template.spec.conflictPolicy == 'Fail' && !has(self.template.spec.confirm) && !has(self.template.spec.remap) && !has(self.template.spec.quiesce))").message("a drill writes only into names of its own: remove conflictPolicy, confirm, remap and quiesce from template.spec"))]
 #[x_kube(validation = Rule::new("!self.template.spec.dryRun").message("a schedule's restores are never dry runs: remove dryRun from template.spec, or create a Restore with it"))]
 #[x_kube(validation = Rule::new("!has(self.reportTo)").message("reportTo is not built yet; remove it"))]
+#[x_kube(validation = Rule::new("self.mode != 'Drill' || !has(self.template.spec.target.command)").message("Lifeboat does not see which names a command writes, so a drill could not keep to its own: restore into a system that is there for drills alone, with conflictPolicy Overwrite"))]
 #[x_kube(validation = Rule::new("self.mode != 'Drill' || !has(self.template.spec.target.emqx)").message("EMQX has no databases or other names that a drill could have to itself: restore into an EMQX that is there for drills alone, with conflictPolicy Overwrite"))]
 pub struct RestoreScheduleSpec {
     /// Continuous, or Drill. Default Continuous.

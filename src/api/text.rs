@@ -531,6 +531,46 @@ pub(super) fn env_value(_: &mut SchemaGenerator) -> Schema {
     string(0, 4096, &[])
 }
 
+/// A program and its arguments.
+pub(super) fn argv(_: &mut SchemaGenerator) -> Schema {
+    let word = string(
+        0,
+        8192,
+        &[(
+            r"!self.matches(r'\x00')",
+            "a program's argument holds no NUL; take it out",
+        )],
+    );
+    with(
+        json_schema!({
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 64,
+            "items": word,
+        }),
+        &[(
+            "self[0] != ''",
+            "begin the command with the name of a program",
+        )],
+    )
+}
+
+/// What a person calls a system: a URL without a login, or words.
+pub(super) fn system_name(_: &mut SchemaGenerator) -> Schema {
+    string(
+        1,
+        256,
+        &[
+            LINE[0],
+            LINE[1],
+            (
+                "!self.contains('@') && !self.startsWith('source ') && self.trim() == self",
+                "write a name without a login (no @), blanks around it or the word source at its start; confirm repeats it",
+            ),
+        ],
+    )
+}
+
 /// The name of a volume. Lifeboat puts four letters before it.
 pub(super) fn volume_name(_: &mut SchemaGenerator) -> Schema {
     string(1, 59, &[LABEL_NAME])

@@ -100,6 +100,15 @@ pub enum EngineError {
     /// A command failed.
     #[error(transparent)]
     Command(#[from] ProcessError),
+    /// A command was killed because the backup could not be read on.
+    #[error("the import command was broken off, since the backup could not be read on: {0}")]
+    BrokenOff(TransferError),
+    /// The target does not hold what the backup holds.
+    #[error("the target does not hold what the backup holds: {problem}")]
+    Differs {
+        /// What differs.
+        problem: String,
+    },
     /// The scratch directory can't be used.
     #[error("the scratch directory can't be used: {problem}")]
     Scratch {
@@ -128,8 +137,9 @@ impl EngineError {
             Self::TargetNotEmpty { .. } => Reason::TargetNotEmpty,
             Self::NotSupported { .. } => Reason::NotSupported,
             Self::Command(_) => Reason::CommandFailed,
+            Self::Differs { .. } => Reason::VerificationFailed,
             Self::Scratch { .. } => Reason::ScratchFailed,
-            Self::Transfer(error) => error.reason(),
+            Self::BrokenOff(error) | Self::Transfer(error) => error.reason(),
         }
     }
 
@@ -139,7 +149,7 @@ impl EngineError {
             Self::Unreachable { .. } | Self::SourceChanged { .. } => true,
             Self::Server { retryable, .. } => *retryable,
             Self::Command(error) => error.retryable(),
-            Self::Transfer(error) => error.retryable(),
+            Self::BrokenOff(error) | Self::Transfer(error) => error.retryable(),
             Self::Tls { .. }
             | Self::Credentials { .. }
             | Self::LoginFailed { .. }
@@ -148,6 +158,7 @@ impl EngineError {
             | Self::Version { .. }
             | Self::BadBackup { .. }
             | Self::TargetNotEmpty { .. }
+            | Self::Differs { .. }
             | Self::Scratch { .. }
             | Self::NotSupported { .. } => false,
         }

@@ -6,6 +6,7 @@
 
 mod by_server;
 mod cnosdb;
+mod command;
 pub mod directory;
 mod emqx;
 mod error;
@@ -189,6 +190,9 @@ pub fn connect_source(spec: &SourceSpec, access: &Access) -> Result<Box<dyn Engi
     if let Some(spec) = &spec.emqx {
         return Ok(Box::new(emqx::Emqx::source(spec, access)?));
     }
+    if let Some(spec) = &spec.command {
+        return Ok(Box::new(command::Command::source(spec, access)?));
+    }
     Err(not_built("source"))
 }
 
@@ -212,6 +216,9 @@ pub fn connect_target(
     }
     if let Some(spec) = &spec.emqx {
         return Ok(Box::new(emqx::Emqx::target(spec, access, plan)?));
+    }
+    if let Some(spec) = &spec.command {
+        return Ok(Box::new(command::Command::target(spec, access, plan)?));
     }
     Err(not_built("target"))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::api::restore::{ConflictPolicy, Deletions, Remap};
+use crate::api::restore::{ConflictPolicy, Deletions, Remap, Verify};
 pub use crate::manifest::chain::ChainState;
 use crate::manifest::{Chain, Fingerprint, Part};
 
@@ -89,6 +89,8 @@ pub struct ImportPlan {
     /// What becomes of records that the backup does not have. Mirror only goes with a full backup
     /// alone, and to engines that say that they can.
     pub deletions: Deletions,
+    /// What is proven after the import.
+    pub verify: Verify,
     /// For a drill: put before every database's name.
     pub drill_prefix: Option<String>,
 }

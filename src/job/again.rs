@@ -47,7 +47,11 @@ fn may_pass(error: &JobError) -> bool {
         error,
         JobError::Stopped
             | JobError::TimedOut { .. }
-            | JobError::Engine(EngineError::SourceChanged { .. } | EngineError::Command(_))
+            | JobError::Engine(
+                EngineError::SourceChanged { .. }
+                    | EngineError::Command(_)
+                    | EngineError::BrokenOff(_)
+            )
     );
     !needs_new_run && error.retryable()
 }

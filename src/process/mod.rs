@@ -92,6 +92,12 @@ pub enum ProcessError {
         /// The command.
         what: String,
     },
+    /// It ended well and left nothing.
+    #[error("{what} ended with exit status 0 and left nothing: there is nothing to back up")]
+    NothingWritten {
+        /// The command.
+        what: String,
+    },
     /// A pipe to it broke.
     #[error("{what} can't be spoken to: {problem}")]
     Pipe {
@@ -106,7 +112,7 @@ impl ProcessError {
     /// True where another attempt may succeed without a change by a person.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Failed { .. } | Self::Pipe { .. } => true,
+            Self::Failed { .. } | Self::NothingWritten { .. } | Self::Pipe { .. } => true,
             Self::NotStarted { .. } | Self::Unread { .. } => false,
         }
     }

@@ -151,7 +151,7 @@ mod tests {
     async fn the_last_lines_are_kept_without_secrets_and_control_characters() {
         let secrets = Secrets::from_values(["pa55w0rd".to_owned()]);
         let mut said = Said::new("the export command", &secrets);
-        let mut text: String = (0..20).map(|n| format!("line {n}\n")).collect();
+        let mut text = (0..20).fold(String::new(), |text, n| format!("{text}line {n}\n"));
         text.push_str("user=reader password=pa55w0rd \x1b[31mred\n\n");
         text.push_str(&"é".repeat(5000));
         said.listen(std::io::Cursor::new(text.into_bytes()));

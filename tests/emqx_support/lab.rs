@@ -320,6 +320,7 @@ impl Lab {
             remap: order.remap.clone(),
             conflict_policy: order.conflict_policy,
             deletions: order.deletions,
+            verify: order.verify,
             drill_prefix: order.drill_prefix.clone(),
         };
         let engine = connect_target(&order.target, &self.access(), &plan)?;

@@ -3,15 +3,13 @@
 use serde_json::Value;
 
 /// Ends of the paths whose content is not ours: handed on to Kubernetes, or refused as not built.
-const OPEN: [&str; 9] = [
+const OPEN: [&str; 6] = [
     ".job.affinity",
     ".job.resources",
     ".job.tolerations[]",
     ".job.topologySpreadConstraints[]",
     ".job.volumes[].hostPath",
-    ".source.command",
     ".spec.encryption",
-    ".target.command",
 ];
 
 /// What Kubernetes may not be told of types: OpenAPI v3 knows no others.

@@ -21,6 +21,7 @@ var needed = map[string]string{
 	"kmod":                        "modprobe",
 	"default-jdk-headless":        "javac",
 	"maven":                       "mvn",
+	"postgresql":                  "pg_ctlcluster",
 }
 
 // packages installs what is missing.

@@ -21,12 +21,17 @@ func Archive(path, name, binary string) error {
 	if err := tarOf(&layer, entry{"main", program, 0o755}); err != nil {
 		return err
 	}
+	return write(path, name, layer.Bytes(), map[string]any{"Entrypoint": []string{"/main"}, "User": "65532:65532"})
+}
+
+// write writes a docker archive with an image of one layer.
+func write(path, name string, layer []byte, settings map[string]any) error {
 	type object = map[string]any
 	config, err := json.Marshal(object{
 		"architecture": runtime.GOARCH,
 		"os":           "linux",
-		"config":       object{"Entrypoint": []string{"/main"}, "User": "65532:65532"},
-		"rootfs":       object{"type": "layers", "diff_ids": []string{"sha256:" + digest(layer.Bytes())}},
+		"config":       settings,
+		"rootfs":       object{"type": "layers", "diff_ids": []string{"sha256:" + digest(layer)}},
 	})
 	if err != nil {
 		return err
@@ -40,7 +45,7 @@ func Archive(path, name, binary string) error {
 	}
 	var archive bytes.Buffer
 	if err := tarOf(&archive,
-		entry{"layer.tar", layer.Bytes(), 0o644},
+		entry{"layer.tar", layer, 0o644},
 		entry{configName, config, 0o644},
 		entry{"manifest.json", manifest, 0o644},
 	); err != nil {

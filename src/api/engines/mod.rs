@@ -2,6 +2,7 @@
 //! and one line in [`SourceSpec`] and in [`TargetSpec`], and one folder in `engine`.
 
 mod cnosdb;
+mod command;
 mod emqx;
 mod incremental;
 mod influxdb;
@@ -15,6 +16,10 @@ use serde::{Deserialize, Serialize};
 pub use cnosdb::{
     CnosDbCopyFrom, CnosDbCopyInto, CnosDbDatabase, CnosDbMethod, CnosDbSource, CnosDbTarget,
     CnosDbTenant, CopyConnection, CopyFormat,
+};
+pub use command::{
+    CommandInput, CommandOutput, CommandSource, CommandTarget, CountCommand, ExportCommand,
+    ImportCommand,
 };
 pub use emqx::{EmqxLogin, EmqxSource, EmqxTarget};
 pub use incremental::Incremental;
@@ -30,7 +35,7 @@ pub trait EngineSpec {
     /// The engine's name, as manifests write it.
     fn engine(&self) -> &'static str;
 
-    /// The URL of the server; it names a target in `confirm`.
+    /// The URL of the server, or what else names it; it names a target in `confirm`.
     fn url(&self) -> &str;
 
     /// The Secret with the login, where there is one.
@@ -67,7 +72,6 @@ pub trait TargetEngineSpec: EngineSpec {
 /// What is backed up: exactly one engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
 #[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("source takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
 pub struct SourceSpec {
     /// InfluxDB Enterprise or OSS 1.x.
@@ -85,15 +89,14 @@ pub struct SourceSpec {
     /// RethinkDB 2.4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rethinkdb: Option<RethinkDbSource>,
-    /// Not built yet.
+    /// Any other system, by commands of one's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<NotBuilt>,
+    pub command: Option<CommandSource>,
 }
 
 /// What is restored into: exactly one engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.command)").message("the engine command is not built yet; name another"))]
 #[x_kube(validation = Rule::new("(has(self.influxdb) ? 1 : 0) + (has(self.emqx) ? 1 : 0) + (has(self.kuzzle) ? 1 : 0) + (has(self.cnosdb) ? 1 : 0) + (has(self.rethinkdb) ? 1 : 0) + (has(self.command) ? 1 : 0) == 1").message("target takes exactly one engine: influxdb, emqx, kuzzle, cnosdb, rethinkdb or command"))]
 pub struct TargetSpec {
     /// InfluxDB Enterprise or OSS 1.x.
@@ -111,20 +114,21 @@ pub struct TargetSpec {
     /// RethinkDB 2.4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rethinkdb: Option<RethinkDbTarget>,
-    /// Not built yet.
+    /// Any other system, by commands of one's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<NotBuilt>,
+    pub command: Option<CommandTarget>,
 }
 
 impl SourceSpec {
     /// The engine that is named; none where it is not built.
     pub fn named(&self) -> Option<&dyn EngineSpec> {
-        let all: [Option<&dyn EngineSpec>; 5] = [
+        let all: [Option<&dyn EngineSpec>; 6] = [
             self.influxdb.as_ref().map(|spec| spec as _),
             self.cnosdb.as_ref().map(|spec| spec as _),
             self.kuzzle.as_ref().map(|spec| spec as _),
             self.rethinkdb.as_ref().map(|spec| spec as _),
             self.emqx.as_ref().map(|spec| spec as _),
+            self.command.as_ref().map(|spec| spec as _),
         ];
         all.into_iter().flatten().next()
     }
@@ -133,12 +137,13 @@ impl SourceSpec {
 impl TargetSpec {
     /// The engine that is named; none where it is not built.
     pub fn named(&self) -> Option<&dyn TargetEngineSpec> {
-        let all: [Option<&dyn TargetEngineSpec>; 5] = [
+        let all: [Option<&dyn TargetEngineSpec>; 6] = [
             self.influxdb.as_ref().map(|spec| spec as _),
             self.cnosdb.as_ref().map(|spec| spec as _),
             self.kuzzle.as_ref().map(|spec| spec as _),
             self.rethinkdb.as_ref().map(|spec| spec as _),
             self.emqx.as_ref().map(|spec| spec as _),
+            self.command.as_ref().map(|spec| spec as _),
         ];
         all.into_iter().flatten().next()
     }

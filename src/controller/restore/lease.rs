@@ -24,13 +24,19 @@ use crate::controller::error::Error;
 const TARGET: &str = "lifeboat.dev/target";
 
 /// What a target is called, whichever way its URL is written: the engine, its host in lower case
-/// and its port. Two databases of one server are one target.
+/// and its port. Two databases of one server are one target. What has no host and port is called as
+/// it is written.
 pub(crate) fn normalised(target: &TargetSpec) -> Option<String> {
     let spec = target.named()?;
-    let url = Url::parse(spec.url()).ok()?;
+    let name = host_and_port(spec.url()).unwrap_or_else(|| spec.url().trim().to_owned());
+    (!name.is_empty()).then(|| format!("{}/{name}", spec.engine()))
+}
+
+fn host_and_port(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
     let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
     let port = url.port_or_known_default()?;
-    Some(format!("{}/{host}:{port}", spec.engine()))
+    Some(format!("{host}:{port}"))
 }
 
 /// Who works on a target, as somebody sees it who never does. Free where the target can't be read.

@@ -50,9 +50,14 @@ impl Scratch {
         }
     }
 
+    /// The directory of this name, which [`Self::fresh`] made.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
     /// An empty directory of this name: what was there is removed.
     pub async fn fresh(&self, name: &str) -> Result<PathBuf, EngineError> {
-        let directory = self.root.join(name);
+        let directory = self.path(name);
         match tokio::fs::remove_dir_all(&directory).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(fault(&directory, &error));

@@ -69,6 +69,7 @@ fn below(directory: &Path, prefix: &str, tree: &mut Tree) -> Result<(), EngineEr
             tree.parts.push(PartPlan {
                 kind: FILE.to_owned(),
                 name: [(PATH.to_owned(), path)].into(),
+                extension: FILE.to_owned(),
                 ..PartPlan::default()
             });
         }

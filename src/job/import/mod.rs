@@ -158,6 +158,7 @@ fn plan_at(order: &ImportOrder, number: usize) -> ImportPlan {
         remap: order.remap.clone(),
         conflict_policy: policy::policy_at(order, number),
         deletions: order.deletions,
+        verify: order.verify,
         drill_prefix: order.drill_prefix.clone(),
     }
 }

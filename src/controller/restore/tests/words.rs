@@ -115,7 +115,7 @@ fn one_target_has_one_name() {
         ("http://influxdb-b", Some("influxdb/influxdb-b:80")),
         ("https://influxdb-b", Some("influxdb/influxdb-b:443")),
         ("http://[::1]:8086", Some("influxdb/[::1]:8086")),
-        ("influxdb-b:8086", None),
+        ("influxdb-b:8086", Some("influxdb/influxdb-b:8086")),
         ("", None),
     ] {
         assert_eq!(lease::normalised(&target(url)).as_deref(), name, "{url}");
