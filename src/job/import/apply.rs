@@ -212,24 +212,21 @@ impl Import {
         part: &Part,
         throttle: &Throttle,
     ) -> Result<ImportReport, JobError> {
-        let report = match self.by_server(content) {
-            Some((server, location, manifest)) => {
-                let files = Files {
-                    location,
-                    data_dir: &manifest.identity.data_dir(&manifest.run_id),
-                    throttle,
-                    progress: &self.run.progress,
-                };
-                files.read(server, part).await?
-            }
-            None => {
-                let mut records = content.records(part, throttle.clone())?;
-                let mut source = CountedSource {
-                    inner: &mut *records,
-                    progress: &self.run.progress,
-                };
-                self.engine.import_part(part, &mut source).await?
-            }
+        let report = if let Some((server, location, manifest)) = self.by_server(content) {
+            let files = Files {
+                location,
+                data_dir: &manifest.identity.data_dir(&manifest.run_id),
+                throttle,
+                progress: &self.run.progress,
+            };
+            files.read(server, part).await?
+        } else {
+            let mut records = content.records(part, throttle.clone())?;
+            let mut source = CountedSource {
+                inner: &mut *records,
+                progress: &self.run.progress,
+            };
+            self.engine.import_part(part, &mut source).await?
         };
         self.run.progress.part_done(report.written);
         Ok(report)
