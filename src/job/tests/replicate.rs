@@ -56,12 +56,18 @@ fn empty() -> Bucket {
 /// A full backup in each of the slots.
 async fn fulls() -> Bucket {
     let bucket = Bucket::new();
-    for (slot, run) in SLOTS.iter().zip(["a1", "b2", "c3"]) {
-        run_export(&new_run(run), slot, &bucket, &source())
+    for (number, id) in ["a1", "b2", "c3"].into_iter().enumerate() {
+        run_export(&at_slot(number, id), SLOTS[number], &bucket, &source())
             .await
             .unwrap();
     }
     bucket
+}
+
+/// A run that starts at the time of its slot: retention goes by consistency times.
+fn at_slot(number: usize, id: &str) -> Arc<Run> {
+    let at = now() + jiff::SignedDuration::from_mins(15) * i32::try_from(number).unwrap();
+    Arc::new(Run::start(id.to_owned(), &bounds(), at).unwrap())
 }
 
 /// A full backup and two windows on top of it.
@@ -72,11 +78,10 @@ async fn chain() -> Bucket {
         incremental: true,
         ..StandInEngine::new("http://primary:8086").with_table("cpu", 3)
     });
-    let mut at = now();
-    for (slot, engine) in SLOTS.iter().zip([&full, &windows, &windows]) {
-        let run = Arc::new(Run::start("a1".to_owned(), &bounds(), at).unwrap());
-        run_export(&run, slot, &bucket, engine).await.unwrap();
-        at += jiff::SignedDuration::from_mins(15);
+    for (number, engine) in [&full, &windows, &windows].into_iter().enumerate() {
+        run_export(&at_slot(number, "a1"), SLOTS[number], &bucket, engine)
+            .await
+            .unwrap();
     }
     bucket
 }
