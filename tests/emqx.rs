@@ -66,7 +66,7 @@ async fn an_archive_is_streamed_both_ways() {
     let Some(lab) = Lab::take().await else { return };
     lab.a.post("users", "150000").await;
     let pod = job::Pod::new();
-    lab.give_login(&pod);
+    Lab::give_login(&pod);
     let place =
         |url: &str| json!({"emqx": {"url": url, "credentials": {"secretRef": {"name": "emqx"}}}});
     let exported = pod.export(&place(&lab.a.url));

@@ -413,8 +413,7 @@ async fn a_large_table_is_read_and_written_in_ranges() {
         more += moved.engine.count_part(part).await.unwrap() - part.records;
     }
     assert_eq!((more, parts), (1, 1));
-    // And over a wire that breaks.
-    // More than an answer, less than a range of the orders.
+    // And over a wire that breaks: it passes more than an answer, and less than a range of the orders.
     let proxy = wire::Breaking::start(&lab.a, 350_000).await;
     a.must(r#"[58,["big"]]"#).await;
     let broken = export(lab::in_ranges(&proxy.url, 1250).as_ref()).await;

@@ -167,7 +167,7 @@ impl Lab {
         self.set(|settings| settings.login = login);
     }
 
-    pub fn give_login(&self, pod: &super::job::Pod) {
+    pub fn give_login(pod: &super::job::Pod) {
         pod.login(KEY, SECRET);
     }
 

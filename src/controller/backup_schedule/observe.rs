@@ -135,17 +135,15 @@ async fn look_at_pruning(
     };
     let line = line_identity(seen).line();
     let looking = async {
-        match ended {
-            Some(ended) => what_is_gone(&location, &line, ended).await,
-            None => {
-                let held = |slot: &str| held(&seen.backups, slot);
-                let items = catalog::items(&location, &line, held).await?;
-                Ok(Pruning::Due {
-                    storage: spec,
-                    items,
-                })
-            }
+        if let Some(ended) = ended {
+            return what_is_gone(&location, &line, ended).await;
         }
+        let held = |slot: &str| held(&seen.backups, slot);
+        let items = catalog::items(&location, &line, held).await?;
+        Ok(Pruning::Due {
+            storage: spec,
+            items,
+        })
     };
     let looked = store::within(LISTING, &location, Box::pin(looking)).await;
     Ok(looked.unwrap_or_else(|error| Pruning::Blocked(error.into())))

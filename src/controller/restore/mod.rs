@@ -41,13 +41,13 @@ pub async fn reconcile(namespace: &str, name: &str, context: &Context) -> Result
     let mut seen = observe::observe(context, restore).await?;
     let now = context.clock.now();
     let plan = decide::decide(&seen, now);
-    match apply(context, &seen, plan).await {
+    match Box::pin(apply(context, &seen, plan)).await {
         Ok(action) => Ok(action),
         Err(Stopped::Error(error)) => Err(error),
         Err(Stopped::Refused((restore, message))) => {
             seen.restore = *restore;
             let plan = decide::job_refused(&seen, &message, now);
-            match apply(context, &seen, plan).await {
+            match Box::pin(apply(context, &seen, plan)).await {
                 Ok(action) => Ok(action),
                 Err(Stopped::Error(error)) => Err(error),
                 Err(Stopped::Refused(_)) => Ok(Action::await_change()),

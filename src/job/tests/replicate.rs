@@ -118,7 +118,11 @@ async fn a_copy_is_the_same_byte_for_byte_and_restores_as_the_original() {
     assert_eq!(objects(&from.location).await, objects(&to.location).await);
 
     let chain = catalog::restore_set(&to.location, &identity("").line(), SLOTS[2]).await;
-    let manifests = chain.unwrap().iter().map(|head| head.reference()).collect();
+    let manifests = chain
+        .unwrap()
+        .iter()
+        .map(crate::manifest::chain::Head::reference)
+        .collect();
     let target = target();
     run_import(import_order(manifests), &to, &target)
         .await

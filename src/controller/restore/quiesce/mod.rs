@@ -166,8 +166,8 @@ pub(super) async fn scale_back(context: &Context, restore: &Restore) -> Result<V
                     .find(|held| held.workload == *workload)
             })
             .map(|held| held.replicas);
-        let hold = Hold::of(context, restore, workload);
-        left.extend(hold.release(known).await?);
+        let hands = Hold::of(context, restore, workload);
+        left.extend(hands.release(known).await?);
     }
     Ok(left)
 }
