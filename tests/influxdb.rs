@@ -175,6 +175,7 @@ async fn fields_of_several_types_keep_each_of_them() {
 
 #[tokio::test]
 async fn a_large_measurement_goes_round_in_slices() {
+    const POINTS: usize = 40_000;
     let Some(lab) = Lab::take("slices").await else {
         return;
     };
@@ -191,7 +192,6 @@ async fn a_large_measurement_goes_round_in_slices() {
         ",host=ü",
         "",
     ];
-    const POINTS: usize = 40_000;
     for start in (0..POINTS).step_by(5000) {
         let mut lines = String::new();
         for at in start..start + 5000 {

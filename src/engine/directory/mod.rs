@@ -4,7 +4,7 @@
 //! counts as one record. What holds no bytes (an empty file, an empty directory) is a part without
 //! files. Anything else (links, devices, sockets) is refused: it would not be the same elsewhere.
 //!
-//! Names from a bucket are anybody's: they are checked before a path is made of them ([`path`]).
+//! Names from a bucket are anybody's: they are checked before a path is made of them (`path`).
 
 mod path;
 #[cfg(test)]
