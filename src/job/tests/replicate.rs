@@ -33,9 +33,10 @@ fn keep_last(count: u32) -> ReplicateOrder {
     }
 }
 
-/// A run that claims its location at another time than the exports did theirs.
+/// A run after all exports: it claims its location at another time than they did theirs, and to
+/// retention no backup is of the future.
 fn later() -> Arc<Run> {
-    let at = now() + jiff::SignedDuration::from_secs(60);
+    let at = now() + jiff::SignedDuration::from_mins(45);
     Arc::new(Run::start("copy".to_owned(), &bounds(), at).unwrap())
 }
 
