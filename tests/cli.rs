@@ -116,7 +116,10 @@ fn records(slot: &str, table: &str) -> String {
     })
 }
 
+/// A backup of InfluxDB's rows, or of an archive that EMQX made.
 async fn backup(location: &Location, slot: &str, chain: Chain, tables: &[&str]) {
+    let archive = tables.iter().any(|table| table.ends_with(".tar.gz"));
+    let engine = if archive { "emqx" } else { "influxdb" };
     let data_dir = identity(slot).data_dir("run-1");
     let budget = UploadBudget::new(2);
     let mut index = IndexWriter::create(location.clone(), &data_dir, budget.clone()).unwrap();
@@ -157,7 +160,7 @@ async fn backup(location: &Location, slot: &str, chain: Chain, tables: &[&str]) 
         identity: identity(slot),
         run_id: "run-1".to_owned(),
         source: SourceInfo {
-            engine: "influxdb".to_owned(),
+            engine: engine.to_owned(),
             method: "lineProtocol".to_owned(),
             engine_version: "1.8.10".to_owned(),
             server_id: "http://primary:8086".to_owned(),
