@@ -70,15 +70,18 @@ async fn carry(
     let (mut left, mut piece) = (after, vec![0; 16 * 1024]);
     let broke = loop {
         match server_in.read(&mut piece).await {
-            Ok(read) if read > 0 && left > 0 => {
+            Ok(read @ 1..) => {
                 let some = read.min(left);
                 left -= some;
                 if client_out.write_all(&piece[..some]).await.is_err() {
                     break false;
                 }
+                // At once: a client that waits for the rest would wait for ever.
+                if left == 0 {
+                    break true;
+                }
             }
-            Ok(read) => break read > 0,
-            Err(_) => break false,
+            _ => break false,
         }
     };
     there.abort();
