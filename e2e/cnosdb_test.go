@@ -169,6 +169,8 @@ func (p *place) proveLive(writer *cnosdbWriter, target cnosdbServer, atLeast int
 // server reads there, and a drill, while somebody writes.
 func TestCnosdbCopyInto(t *testing.T) {
 	p := newPlace(t)
+	// The servers are on this machine, which knows the store by its address only.
+	p.bucket.Endpoint, p.reader.Endpoint = p.S3, p.S3
 	source, target := startCnosdb(t), startCnosdb(t)
 	source.sql("CREATE DATABASE telemetry WITH TTL '36500d' SHARD 1 PRECISION 'ns'")
 	source.sql("CREATE TABLE empty_table (v DOUBLE, TAGS(t))")

@@ -151,8 +151,7 @@ func newVictim(p *place) *victim {
 func (v *victim) start() {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
-	binary := filepath.Join(v.place.Root, "target", "x86_64-unknown-linux-gnu", "release", "lifeboat")
-	v.process = exec.Command(binary, "controller")
+	v.process = exec.Command(kit.Binary(v.place.Root), "controller")
 	v.process.Env = []string{
 		"KUBECONFIG=" + v.place.Primary.Kubeconfig, "LIFEBOAT_CLUSTER_NAME=primary", "POD_NAMESPACE=" + kit.Namespace,
 		"POD_NAME=victim", "LIFEBOAT_IMAGE=" + kit.Repository + ":" + kit.Tag, "LIFEBOAT_LOG=info",
