@@ -11,9 +11,8 @@ import (
 )
 
 // memory measures the most memory that the job's pod used, without page cache, for little and for
-// much data. 100 MB of noise fill every buffer that 1 GB does, packed or not: that is where growth
-// with the data would show. Of steady values, which pack to a fourteenth, 100 MB fill but a part of
-// the buffers of the upload.
+// much data. What grows is bounded by the buffers of the upload: noise fills most of them at 100 MB,
+// steady values, which pack to a fourteenth, but a part; stored as they are, 100 MB fill them all.
 func memory(ctx context.Context, g *ground) error {
 	for _, kind := range []struct {
 		name           string
